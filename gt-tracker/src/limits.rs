@@ -1,0 +1,1 @@
+//! Ceilings that hold unless told otherwise, each with its reason.

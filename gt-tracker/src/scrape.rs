@@ -1,0 +1,1 @@
+//! Counts of many torrents at once (BEP 48).
