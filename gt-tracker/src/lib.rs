@@ -1,11 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 pub mod announce;
+mod bencode;
+mod chance;
 pub mod client;
 pub mod limits;
+mod query;
+mod reach;
 pub mod registry;
 pub mod scrape;
 pub mod server;
+mod source;
 
 pub use client::{HttpTracker, Tiers};
 pub use registry::Registry;
