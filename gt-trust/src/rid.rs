@@ -9,6 +9,7 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use sha2::{Digest, Sha256};
 
 pub use address::{Address, AddressError};
+pub(crate) use address::check_url;
 
 /// The name of a repository for ever: the [`Identity`] of its first charter.
 ///

@@ -192,7 +192,7 @@ fn shown(text: &str) -> String {
 #[non_exhaustive]
 pub enum AddressError {
     /// Longer than [`limits::ADDRESS`].
-    #[error("expected an address of at most {} bytes, got {0}", limits::ADDRESS)]
+    #[error("expected an address of at most {limit} bytes, got {0}", limit = limits::ADDRESS)]
     TooLong(usize),
     /// Another scheme.
     #[error("expected an address that begins with gt://, got {0:?}")]
