@@ -1,25 +1,29 @@
 #![doc = include_str!("../README.md")]
 
-//pub mod charter;
+mod armor;
+pub mod charter;
+pub mod fingerprint;
 pub mod grammar;
 //pub mod judge;
-//pub mod key;
+pub mod key;
 pub mod limits;
 pub mod mark;
 pub mod number;
 //pub mod offer;
 pub mod oid;
 //pub mod push;
+mod packets;
 pub mod refs;
 pub mod rid;
 //pub mod seal;
-//pub mod signature;
+pub mod signature;
 //pub mod signer;
 pub mod statement;
 
-//pub use charter::Charter;
+pub use charter::Charter;
 //pub use judge::{Judgement, judge};
-//pub use key::{Fingerprint, Keyring};
+pub use fingerprint::Fingerprint;
+pub use key::Keyring;
 pub use mark::{Mark, Watermark};
 pub use number::{Epoch, Sequence, Time};
 //pub use offer::Offer;
