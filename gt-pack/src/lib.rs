@@ -6,9 +6,11 @@ pub mod entry;
 pub mod hash;
 pub mod import;
 pub mod index;
+pub mod inflate;
 pub mod limits;
 pub mod reel_vfs;
 pub mod refs;
+pub mod span;
 pub mod thin;
 pub mod verify;
 

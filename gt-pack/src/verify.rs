@@ -1,9 +1,18 @@
 //! Reads a whole pack once: every entry inflated, every delta resolved, every
 //! object named, the trailer compared.
 
+mod front;
+mod pass;
+mod resolve;
+mod table;
+
 use std::ops::ControlFlow;
 
 use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
+use rayon::prelude::*;
+
+use self::resolve::Resolver;
+use self::table::Table;
 
 use crate::entry::{self, Kind};
 use crate::hash::Collision;
@@ -26,6 +35,19 @@ pub struct Verified {
     pub external: Vec<ObjectId>,
     /// Inflated bytes of all objects.
     pub inflated: u64,
+}
+
+impl Verified {
+    /// Tells whether the pack itself holds an object.
+    pub fn holds(&self, oid: &ObjectId) -> bool {
+        self.entry(oid).is_some()
+    }
+
+    /// Returns an object of the pack.
+    pub fn entry(&self, oid: &ObjectId) -> Option<&Entry> {
+        let place = self.entries.binary_search_by_key(oid, |e| e.oid).ok()?;
+        self.entries.get(place)
+    }
 }
 
 /// One object of a pack.
@@ -177,8 +199,44 @@ pub fn pack(
     visitor: &dyn Visitor,
     progress: &dyn Progress,
 ) -> Result<Verified, Error> {
-    let _ = (source, format, limits, bases, visitor, progress);
-    unimplemented!()
+    let read = pass::read(source, format, limits, visitor, progress)?;
+    let table = Table::new(source, format, read.entries, limits)?;
+    let resolver = Resolver::new(format, limits, &table, visitor, progress);
+    let mut resolved = resolver.inside(&read.whole)?;
+    let (thin, external) = resolver.outside(bases)?;
+    resolved.extend(thin);
+    if let Some((first, count)) = resolver.left_over() {
+        return Err(Error::MissingBase { first, count });
+    }
+    let entry = |place: u32, oid, kind, base, depth| {
+        let raw = table.entry(place);
+        Entry {
+            oid,
+            offset: raw.offset,
+            crc32: raw.crc32,
+            kind,
+            size: raw.result,
+            base,
+            depth,
+        }
+    };
+    let whole = read.whole.iter().map(|w| entry(w.0, w.1, w.2, None, 0));
+    let deltas = resolved
+        .iter()
+        .map(|r| entry(r.place, r.oid, r.kind, Some(r.base), r.depth));
+    let mut entries: Vec<Entry> = whole.chain(deltas).collect();
+    entries.par_sort_unstable_by_key(|e| e.oid);
+    if let Some(twice) = entries.windows(2).find(|two| two[0].oid == two[1].oid) {
+        return Err(Error::Duplicate(twice[0].oid));
+    }
+    Ok(Verified {
+        format,
+        length: source.size(),
+        checksum: read.checksum,
+        inflated: entries.iter().map(|e| e.size).sum(),
+        entries,
+        external,
+    })
 }
 
 /// Why a pack is refused.
