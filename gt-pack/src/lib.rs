@@ -1,1 +1,7 @@
 #![doc = include_str!("../README.md")]
+
+pub mod bundle;
+pub mod kind;
+
+pub use gt_vfs::{ObjectFormat, ObjectId};
+pub use kind::Kind;
