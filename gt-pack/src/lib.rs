@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bundle;
 pub mod chain;
 pub mod delta;
 pub mod entry;
@@ -7,6 +8,7 @@ pub mod hash;
 pub mod import;
 pub mod index;
 pub mod inflate;
+pub mod kind;
 pub mod limits;
 pub mod reel_vfs;
 pub mod refs;
@@ -15,7 +17,7 @@ pub mod thin;
 pub mod verify;
 
 pub use chain::{Chain, Reel};
-pub use entry::Kind;
 pub use gt_vfs::{ObjectFormat, ObjectId};
+pub use kind::Kind;
 pub use limits::Limits;
 pub use reel_vfs::ReelVfs;
