@@ -12,6 +12,7 @@ mod bases;
 mod cache;
 mod deflate;
 mod delta;
+mod history;
 mod links;
 mod names;
 mod pack;

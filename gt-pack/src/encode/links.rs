@@ -62,9 +62,8 @@ impl Tree {
             if at > bytes.len() || name.is_empty() {
                 return None;
             }
-            let kind = match kind(&bytes[mode])? {
-                Some(kind) => kind,
-                None => continue,
+            let Some(kind) = kind(&bytes[mode])? else {
+                continue;
             };
             let name = name.start as u32..name.end as u32;
             entries.push(Entry { kind, name });
@@ -85,10 +84,6 @@ impl Tree {
         self.bytes.len() + self.entries.len() * size_of::<Entry>() + 64
     }
 
-    pub(super) fn size(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
     pub(super) fn kind(&self, entry: usize) -> Kind {
         self.entries[entry].kind
     }
@@ -98,16 +93,14 @@ impl Tree {
         &self.bytes[name.start as usize..name.end as usize]
     }
 
-    pub(super) fn id(&self, entry: usize) -> Option<ObjectId> {
+    pub(super) fn id(&self, entry: usize) -> ObjectId {
         let start = self.entries[entry].name.end as usize + 1;
-        ObjectId::from_bytes(&self.bytes[start..start + self.id_len])
-    }
-
-    /// Returns the place of the entry by which trees are sorted: the name,
-    /// with a slash after it where it is a folder's.
-    pub(super) fn key(&self, entry: usize) -> impl Iterator<Item = u8> + '_ {
-        let slash = (self.kind(entry) == Kind::Tree).then_some(b'/');
-        self.name(entry).iter().copied().chain(slash)
+        let mut raw = [0; 32];
+        raw[..self.id_len].copy_from_slice(&self.bytes[start..start + self.id_len]);
+        match self.id_len {
+            32 => ObjectId::Sha256(raw),
+            _ => ObjectId::from_bytes(&raw[..20]).unwrap_or(ObjectId::null(ObjectFormat::Sha1)),
+        }
     }
 }
 
@@ -172,8 +165,7 @@ mod tests {
         let tree = Tree::parse(bytes, ObjectFormat::Sha1).unwrap();
         let names: Vec<_> = (0..tree.len()).map(|n| tree.name(n)).collect();
         assert_eq!(names, [b"a", b"c", b"d"]);
-        assert_eq!(tree.id(1).unwrap().as_bytes(), [b'c'; 20]);
-        assert_eq!(tree.key(1).collect::<Vec<_>>(), b"c/");
+        assert_eq!(tree.id(1).as_bytes(), [b'c'; 20]);
     }
 
     #[test]
