@@ -5,7 +5,7 @@ use std::path::Path;
 
 use gt_vfs::{ObjectFormat, ObjectId, Root};
 
-use crate::entry::Kind;
+use crate::kind::Kind;
 
 /// A reel as a statement names it.
 #[derive(Clone, Debug, PartialEq, Eq)]

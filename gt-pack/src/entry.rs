@@ -1,56 +1,8 @@
-//! Kinds of objects, and the header that stands before each entry of a pack
-//! (git: `gitformat-pack`).
-
-use std::fmt;
+//! The header that stands before each entry of a pack (git: `gitformat-pack`).
 
 use gt_vfs::{ObjectFormat, ObjectId};
 
-/// What an object is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// A moment of history.
-    Commit,
-    /// A folder.
-    Tree,
-    /// A file.
-    Blob,
-    /// An annotated tag.
-    Tag,
-}
-
-impl Kind {
-    /// Returns the word that stands in the hashed header.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Commit => "commit",
-            Self::Tree => "tree",
-            Self::Blob => "blob",
-            Self::Tag => "tag",
-        }
-    }
-
-    /// Returns the kind with this name.
-    pub fn from_name(name: &[u8]) -> Option<Self> {
-        [Self::Commit, Self::Tree, Self::Blob, Self::Tag]
-            .into_iter()
-            .find(|kind| kind.name().as_bytes() == name)
-    }
-
-    fn code(self) -> u8 {
-        match self {
-            Self::Commit => 1,
-            Self::Tree => 2,
-            Self::Blob => 3,
-            Self::Tag => 4,
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::kind::Kind;
 
 /// What an entry's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +85,7 @@ impl EntryHeader {
     /// Writes the header.
     pub fn write(&self, out: &mut Vec<u8>) {
         let code = match self.kind {
-            EntryKind::Whole(kind) => kind.code(),
+            EntryKind::Whole(kind) => kind.pack_type(),
             EntryKind::OfsDelta(_) => 6,
             EntryKind::RefDelta(_) => 7,
         };

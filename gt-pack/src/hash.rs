@@ -7,7 +7,7 @@
 use gt_vfs::{ObjectFormat, ObjectId};
 use sha1::Digest as _;
 
-use crate::entry::Kind;
+use crate::kind::Kind;
 
 /// Returns the name of an object.
 ///

@@ -165,7 +165,7 @@ pub enum Reason {
         /// What it names.
         to: ObjectId,
         /// What that is.
-        got: crate::entry::Kind,
+        got: crate::kind::Kind,
     },
     /// Nothing names an object.
     #[error("expected every object to be named by another or a tip, got {0}, which is not")]

@@ -14,8 +14,9 @@ use rayon::prelude::*;
 use self::resolve::Resolver;
 use self::table::Table;
 
-use crate::entry::{self, Kind};
+use crate::entry;
 use crate::hash::Collision;
+use crate::kind::Kind;
 use crate::limits::{Exceeded, Limits};
 
 /// What a pack turned out to hold.

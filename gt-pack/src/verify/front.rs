@@ -8,9 +8,10 @@ use gt_vfs::ObjectFormat;
 
 use super::Error;
 use crate::delta::apply::Sizes;
-use crate::entry::{EntryHeader, EntryKind, Kind, MAX_ENTRY_HEADER};
+use crate::entry::{EntryHeader, EntryKind, MAX_ENTRY_HEADER};
 use crate::hash::{FileHasher, ObjectHasher};
 use crate::inflate::{Inflater, make_room};
+use crate::kind::Kind;
 use crate::limits::{Exceeded, Limits};
 use crate::{ObjectId, inflate, verify};
 

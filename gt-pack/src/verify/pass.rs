@@ -9,8 +9,8 @@ use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 use super::front::{Content, Front, RawEntry};
 use super::resolve::show;
 use super::{Error, Progress, Stage, Visitor};
-use crate::entry::Kind;
 use crate::hash;
+use crate::kind::Kind;
 use crate::limits::Limits;
 
 /// What the first pass found.

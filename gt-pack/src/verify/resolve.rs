@@ -14,9 +14,10 @@ use rayon::prelude::*;
 use super::table::Table;
 use super::{Base, Bases, Error, Progress, Seen, Stage, Visitor};
 use crate::delta;
-use crate::entry::{EntryKind, Kind};
+use crate::entry::EntryKind;
 use crate::hash;
 use crate::inflate::Inflater;
+use crate::kind::Kind;
 use crate::limits::{Exceeded, Limits};
 
 /// A delta of which the object is known now.
