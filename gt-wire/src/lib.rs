@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod geometry;
 pub mod id;
+pub mod limits;
 pub mod source;
 
+pub use geometry::{Block, FileIndex, FileSpan, Geometry, PieceIndex};
 pub use id::{InfoHash, PeerId};
 pub use source::PeerSource;
