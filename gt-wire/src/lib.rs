@@ -1,8 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bitfield;
+pub mod extended;
 pub mod geometry;
+pub mod handshake;
+pub mod hashes;
 pub mod id;
 pub mod limits;
+pub mod message;
+pub mod metadata;
 pub mod source;
 
 pub use geometry::{Block, FileIndex, FileSpan, Geometry, PieceIndex};
