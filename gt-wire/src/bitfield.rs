@@ -51,7 +51,10 @@ impl Bitfield {
             });
         }
         let spare = spare_bits(len);
-        if raw.last().is_some_and(|last| last & ((1 << spare) - 1) != 0) {
+        if raw
+            .last()
+            .is_some_and(|last| last & ((1 << spare) - 1) != 0)
+        {
             return Err(Error::SpareBits { len });
         }
         Ok(Self {

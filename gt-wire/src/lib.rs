@@ -10,7 +10,9 @@ pub mod limits;
 pub mod message;
 pub mod metadata;
 pub mod source;
+pub mod swarm;
 
 pub use geometry::{Block, FileIndex, FileSpan, Geometry, PieceIndex};
 pub use id::{InfoHash, PeerId};
 pub use source::PeerSource;
+pub use swarm::Swarm;

@@ -153,10 +153,8 @@ impl Fetch {
     /// not of its length.
     pub fn take(&mut self, part: u32, total: u32, data: &[u8]) -> bool {
         let left = self.total as usize - self.bytes.len();
-        let good = self.asked
-            && part == self.got
-            && total == self.total
-            && data.len() == left.min(BLOCK);
+        let good =
+            self.asked && part == self.got && total == self.total && data.len() == left.min(BLOCK);
         if good {
             self.bytes.extend_from_slice(data);
             self.got += 1;
