@@ -9,6 +9,7 @@ pub mod id;
 pub mod limits;
 pub mod message;
 pub mod metadata;
+pub mod peer;
 pub mod source;
 pub mod swarm;
 
