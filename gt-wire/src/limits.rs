@@ -1,0 +1,31 @@
+//! Ceilings on what strangers may cost, each with its reason.
+
+// ---- formats: bencode, metainfo, magnet, references, resume ----
+
+/// The deepest nesting of lists and dictionaries. A v2 file tree of a path of
+/// 4 KiB nests deepest; nothing else in use goes past ten.
+pub const BENCODE_DEPTH: usize = 128;
+
+/// The most values in one bencoded message: a torrent of a million files has
+/// about ten for each.
+pub const BENCODE_VALUES: usize = 16 << 20;
+
+/// The longest .torrent file. One of four million pieces has 80 MB of hashes.
+pub const METAINFO_BYTES: usize = 128 << 20;
+
+/// The most files in one torrent.
+pub const METAINFO_FILES: usize = 1 << 20;
+
+/// The longest piece, in bytes: offsets inside a piece are 32 bits wide on the
+/// wire, and one piece is the least that a mistake can waste.
+pub const PIECE_LENGTH: u64 = 256 << 20;
+
+/// The most pieces in one torrent: a bitfield of 2 MiB.
+pub const PIECES: u64 = 16 << 20;
+
+/// The longest magnet link.
+pub const MAGNET_BYTES: usize = 64 << 10;
+
+/// The most addresses of each kind (trackers, peers, sources) in a magnet
+/// link.
+pub const MAGNET_ADDRESSES: usize = 256;
