@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bencode;
 pub mod geometry;
 pub mod id;
 pub mod limits;

@@ -6,15 +6,22 @@
 /// 4 KiB nests deepest; nothing else in use goes past ten.
 pub const BENCODE_DEPTH: usize = 128;
 
-/// The most values in one bencoded message: a torrent of a million files has
-/// about ten for each.
-pub const BENCODE_VALUES: usize = 16 << 20;
+/// The most values in one torrent: a hybrid of many files has about twenty
+/// for each. A value costs 20 bytes while it is read.
+pub const BENCODE_VALUES: usize = 8 << 20;
+
+/// The longest bencoded message of a peer or tracker: parts of 16 KiB with
+/// room for a dictionary, and answers of trackers.
+pub const BENCODE_MESSAGE_BYTES: usize = 1 << 20;
+
+/// The most values in such a message.
+pub const BENCODE_MESSAGE_VALUES: usize = 1 << 16;
 
 /// The longest .torrent file. One of four million pieces has 80 MB of hashes.
 pub const METAINFO_BYTES: usize = 128 << 20;
 
 /// The most files in one torrent.
-pub const METAINFO_FILES: usize = 1 << 20;
+pub const METAINFO_FILES: usize = 1 << 18;
 
 /// The longest piece, in bytes: offsets inside a piece are 32 bits wide on the
 /// wire, and one piece is the least that a mistake can waste.
