@@ -36,3 +36,25 @@ pub const MAGNET_BYTES: usize = 64 << 10;
 /// The most addresses of each kind (trackers, peers, sources) in a magnet
 /// link.
 pub const MAGNET_ADDRESSES: usize = 256;
+
+/// The most repositories that a peer may show to follow: 16 KiB of values are
+/// kept for each connection.
+pub const REFERENCES_FOLLOWS: usize = 1024;
+
+/// The longest `have`: a few numbers and hashes.
+pub const REFERENCES_HAVE: usize = 4 << 10;
+
+/// The longest `want`: what the asker holds, by hash.
+pub const REFERENCES_WANT: usize = 16 << 10;
+
+/// The longest pack of seals, statement, charters and keys.
+pub const REFERENCES_PACK: usize = 16 << 20;
+
+/// The longest reel that rides along with a pack.
+pub const REFERENCES_REEL: usize = 64 << 10;
+
+/// Bytes of a pack or reel in one message.
+pub const REFERENCES_PART: usize = 16 << 10;
+
+/// Bytes of unfinished packs of all connections of a node together.
+pub const REFERENCES_UNFINISHED: usize = 64 << 20;
