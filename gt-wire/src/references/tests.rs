@@ -254,7 +254,7 @@ fn parts_must_continue() {
         vec![part(0, 20, None, 10, 0), part(10, 21, None, 10, 0)],
         vec![part(0, 20, None, 21, 0)],
         vec![part(0, 20, Some(5), 10, 5)],
-        vec![part(0, 20, None, 20, 1)],
+        vec![part(0, 20, Some(0), 20, 1)],
         vec![part(0, 20, None, 0, 0)],
         vec![part(u64::MAX, 20, None, 1, 0)],
     ];
