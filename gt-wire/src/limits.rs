@@ -58,3 +58,15 @@ pub const REFERENCES_PART: usize = 16 << 10;
 
 /// Bytes of unfinished packs of all connections of a node together.
 pub const REFERENCES_UNFINISHED: usize = 64 << 20;
+
+// ---- driver ----
+
+/// The most connections with one public IPv4 /24 or IPv6 /48: strangers
+/// cannot fill a node from one place.
+pub const CONNECTIONS_PER_PLACE: usize = 8;
+
+/// Events that are kept for a listener who does not take them.
+pub const EVENTS_BEHIND: usize = 1 << 14;
+
+/// Files that are open at a time in all torrents of a node.
+pub const OPEN_FILES: usize = 512;
