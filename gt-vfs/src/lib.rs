@@ -1,8 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 pub mod content;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod disguise;
 pub mod file;
+pub mod folder;
+pub mod memory;
 
 pub mod oid;
 pub mod verdict;
@@ -12,6 +16,8 @@ use std::io;
 
 pub use content::{ContentId, Root};
 pub use file::{ReadAt, WriteAt};
+pub use folder::Folder;
+pub use memory::Memory;
 
 pub use oid::{ObjectFormat, ObjectId};
 pub use verdict::Verdict;

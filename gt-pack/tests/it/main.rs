@@ -1,0 +1,8 @@
+//! What needs git, other people's packs, or more than one room of the crate.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets an error has failed, and says where"
+)]
+
+mod git;
+mod packs;

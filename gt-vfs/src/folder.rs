@@ -1,0 +1,369 @@
+//! Files in a folder of the file system.
+//!
+//! Every step from the root to a file is taken with `openat` and without
+//! following symbolic links, so that a link planted inside leads nowhere.
+//! Partial files lie in `.gt-partial` of the same folder, under the same
+//! names, and move into place by one rename.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::memory::beyond_end;
+use crate::{ContentId, Entry, ReadAt, VPath, Verdict, Vfs, WriteAt};
+
+/// Where partial files lie.
+const PARTIAL: &[u8] = b".gt-partial";
+
+/// A [`Vfs`] over one folder. It accepts every file that is closed.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    dir: OwnedFd,
+}
+
+impl Folder {
+    /// Opens a folder, which is made if there is none.
+    ///
+    /// # Errors
+    /// What the file system says, with the folder's name.
+    pub fn open(root: impl AsRef<Path>) -> io::Result<Self> {
+        let root = root.as_ref().to_path_buf();
+        let named = |e: io::Error| {
+            io::Error::new(
+                e.kind(),
+                format!("folder {} cannot be used: {e}", root.display()),
+            )
+        };
+        std::fs::create_dir_all(&root).map_err(named)?;
+        let dir = rustix::fs::open(&root, dir_flags(), Mode::empty())
+            .map_err(io::Error::from)
+            .map_err(named)?;
+        Ok(Self { root, dir })
+    }
+
+    /// Returns the folder's name.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Opens the folder that holds the last component, one step at a time.
+    fn parent(&self, place: Place, path: &VPath, make: bool) -> io::Result<OwnedFd> {
+        if path.components().next() == Some(PARTIAL) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("expected a name outside of .gt-partial, got {path}"),
+            ));
+        }
+        let mut steps: Vec<&[u8]> = path.components().collect();
+        steps.pop();
+        if place == Place::Partial {
+            steps.insert(0, PARTIAL);
+        }
+        let mut dir = self.dir.try_clone()?;
+        for step in steps {
+            if make {
+                match rustix::fs::mkdirat(&dir, step, Mode::from_raw_mode(0o777)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
+            dir = rustix::fs::openat(&dir, step, dir_flags(), Mode::empty())?;
+        }
+        Ok(dir)
+    }
+
+    fn whole_exists(&self, path: &VPath) -> io::Result<bool> {
+        let dir = match self.parent(Place::Whole, path, false) {
+            Ok(dir) => dir,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(e),
+        };
+        match rustix::fs::statat(&dir, path.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Whole,
+    Partial,
+}
+
+fn dir_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
+}
+
+impl Vfs for Folder {
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        walk(&self.dir, b"", &mut entries)?;
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(entries)
+    }
+
+    fn open(&self, path: &VPath) -> io::Result<Box<dyn ReadAt>> {
+        let dir = self.parent(Place::Whole, path, false)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = File::from(rustix::fs::openat(&dir, path.name(), flags, Mode::empty())?);
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("expected a regular file, got something else at {path}"),
+            ));
+        }
+        let size = meta.len();
+        Ok(Box::new(Whole { file, size }))
+    }
+
+    fn create(&self, path: &VPath, size: u64) -> io::Result<Box<dyn WriteAt>> {
+        if self.whole_exists(path)? {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{path} is whole already"),
+            ));
+        }
+        let from = self.parent(Place::Partial, path, true)?;
+        let into = self.parent(Place::Whole, path, true)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::openat(
+            &from,
+            path.name(),
+            flags,
+            Mode::from_raw_mode(0o666),
+        )?);
+        if file.metadata()?.len() != size {
+            file.set_len(size)?;
+        }
+        Ok(Box::new(Partial {
+            file,
+            size,
+            name: path.name().into(),
+            from,
+            into,
+        }))
+    }
+
+    fn remove(&self, path: &VPath) -> io::Result<()> {
+        for place in [Place::Whole, Place::Partial] {
+            let removed = self
+                .parent(place, path, false)
+                .and_then(|dir| Ok(rustix::fs::unlinkat(&dir, path.name(), AtFlags::empty())?));
+            match removed {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lists regular files below `dir`; links, devices and names that are no
+/// [`VPath`] are passed over, since they could not be opened.
+fn walk(dir: &OwnedFd, prefix: &[u8], entries: &mut Vec<Entry>) -> io::Result<()> {
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." || (prefix.is_empty() && name == PARTIAL) {
+            continue;
+        }
+        let mut path = prefix.to_vec();
+        path.extend_from_slice(name);
+        let Ok(vpath) = VPath::parse(&path) else {
+            continue;
+        };
+        let stat = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            // Somebody removed it meanwhile.
+            Err(Errno::NOENT) => continue,
+            Err(e) => return Err(e.into()),
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                entries.push(Entry::new(vpath, u64::try_from(stat.st_size).unwrap_or(0)));
+            }
+            FileType::Directory => {
+                path.push(b'/');
+                let below = rustix::fs::openat(dir, name, dir_flags(), Mode::empty())?;
+                walk(&below, &path, entries)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+struct Whole {
+    file: File,
+    size: u64,
+}
+
+impl ReadAt for Whole {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        read_inside(&self.file, self.size, offset, buf)
+    }
+
+    fn lend(&self, _offset: u64, _length: usize) -> Option<Bytes> {
+        None
+    }
+
+    fn id(&self) -> Option<ContentId> {
+        None
+    }
+}
+
+struct Partial {
+    file: File,
+    size: u64,
+    name: Box<[u8]>,
+    from: OwnedFd,
+    into: OwnedFd,
+}
+
+impl ReadAt for Partial {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        read_inside(&self.file, self.size, offset, buf)
+    }
+
+    fn lend(&self, _offset: u64, _length: usize) -> Option<Bytes> {
+        None
+    }
+
+    fn id(&self) -> Option<ContentId> {
+        None
+    }
+}
+
+impl WriteAt for Partial {
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        match offset.checked_add(data.len() as u64) {
+            Some(end) if end <= self.size => self.file.write_all_at(data, offset),
+            _ => Err(beyond_end(self.size, offset, data.len())),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn close(self: Box<Self>) -> io::Result<Verdict> {
+        self.file.sync_all()?;
+        rustix::fs::renameat(&self.from, &*self.name, &self.into, &*self.name)?;
+        // The new name must survive a loss of power as well.
+        rustix::fs::fsync(&self.into)?;
+        Ok(Verdict::Accept)
+    }
+}
+
+/// Reads not further than the size that was promised, though the file may
+/// have been extended by others.
+fn read_inside(file: &File, size: u64, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    let left = size.saturating_sub(offset);
+    let length = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+    if length == 0 {
+        return Ok(0);
+    }
+    file.read_at(&mut buf[..length], offset)
+}
+
+impl Folder {
+    /// Returns where a whole file lies, for programs that want a path.
+    pub fn path_of(&self, path: &VPath) -> PathBuf {
+        path.components().fold(self.root.clone(), |at, c| {
+            at.join(std::ffi::OsStr::from_bytes(c))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::contract::{self, Subject};
+
+    #[derive(Default)]
+    struct InFolders(RefCell<Vec<tempfile::TempDir>>);
+
+    impl Subject for InFolders {
+        fn fresh(&self) -> Box<dyn Vfs> {
+            let dir = tempfile::tempdir().unwrap();
+            let vfs = Folder::open(dir.path()).unwrap();
+            self.0.borrow_mut().push(dir);
+            Box::new(vfs)
+        }
+
+        fn sample(&self, n: u8) -> (VPath, Vec<u8>) {
+            contract::plain_sample(n)
+        }
+    }
+
+    #[test]
+    fn keeps_the_contract() {
+        contract::run(&InFolders::default());
+    }
+
+    #[test]
+    fn a_planted_link_leads_nowhere() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "s").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        symlink(outside.path(), dir.path().join("reels")).unwrap();
+        symlink(outside.path().join("secret"), dir.path().join("file")).unwrap();
+        let vfs = Folder::open(dir.path()).unwrap();
+        for path in ["reels/secret", "file", "reels/new"] {
+            let path = VPath::parse(path.as_bytes()).unwrap();
+            assert!(vfs.open(&path).is_err(), "{path} was opened");
+            assert!(vfs.create(&path, 4).is_err(), "{path} was created");
+        }
+        assert!(vfs.list().unwrap().is_empty());
+        assert!(!outside.path().join("new").exists());
+    }
+
+    #[test]
+    fn partial_bytes_survive_another_opening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = VPath::parse(b"a/b").unwrap();
+        let writer = Folder::open(dir.path()).unwrap().create(&path, 8).unwrap();
+        writer.write_at(2, b"hello").unwrap();
+        drop(writer);
+        let vfs = Folder::open(dir.path()).unwrap();
+        let writer = vfs.create(&path, 8).unwrap();
+        let mut back = [0; 8];
+        (&*writer as &dyn ReadAt)
+            .read_exact_at(0, &mut back)
+            .unwrap();
+        assert_eq!(&back, b"\0\0hello\0");
+        assert!(writer.close().unwrap().is_accept());
+        assert_eq!(std::fs::read(vfs.path_of(&path)).unwrap(), back);
+    }
+
+    #[test]
+    fn the_partial_folder_is_no_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let vfs = Folder::open(dir.path()).unwrap();
+        let path = VPath::parse(b".gt-partial/x").unwrap();
+        assert!(vfs.create(&path, 1).is_err());
+        assert!(vfs.open(&path).is_err());
+    }
+}
