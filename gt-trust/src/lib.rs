@@ -4,7 +4,7 @@ mod armor;
 pub mod charter;
 pub mod fingerprint;
 pub mod grammar;
-//pub mod judge;
+pub mod judge;
 pub mod key;
 pub mod limits;
 pub mod mark;
@@ -21,7 +21,7 @@ pub mod signer;
 pub mod statement;
 
 pub use charter::Charter;
-//pub use judge::{Judgement, judge};
+pub use judge::{Judgement, judge};
 pub use fingerprint::Fingerprint;
 pub use key::Keyring;
 pub use mark::{Mark, Watermark};

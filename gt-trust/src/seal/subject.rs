@@ -53,6 +53,21 @@ impl Subject {
         }
     }
 
+    /// Returns the repository.
+    pub fn repository(&self) -> Rid {
+        match self {
+            Self::Statement { repository, .. } | Self::Charter { repository, .. } => *repository,
+        }
+    }
+
+    /// Returns the place of the statement; none for a charter.
+    pub fn mark(&self) -> Option<Mark> {
+        match self {
+            Self::Statement { mark, .. } => Some(*mark),
+            Self::Charter { .. } => None,
+        }
+    }
+
     pub(super) fn tag_name(&self) -> &'static str {
         match self {
             Self::Statement { .. } => STATEMENT,
