@@ -110,6 +110,11 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// Returns what was not read.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Checks that nothing is left.
     pub(crate) fn end(&mut self) -> Result<(), Error> {
         match self.next()? {

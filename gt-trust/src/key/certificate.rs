@@ -120,6 +120,7 @@ impl Certificate {
         let mut budget = Budget(limits::CERTIFICATE_CHECKS);
         let mut fault = Fault::NoSuchKey;
         if signature.may_be_by(&self.primary) {
+            budget.spend()?;
             let made = signature
                 .computes(&self.primary, payload)
                 .and_then(|()| self.check_primary(signature, now, true, &mut budget));
@@ -132,6 +133,7 @@ impl Certificate {
             if !signature.may_be_by(subkey) {
                 continue;
             }
+            budget.spend()?;
             let made = signature
                 .computes(subkey, payload)
                 .and_then(|()| self.check_primary(signature, now, false, &mut budget))
@@ -200,7 +202,7 @@ impl Certificate {
                     .verify_certification(&self.primary, Tag::UserId, user)
                     .is_ok()
             })?;
-            on_users.extend(last.filter(|p| p.is_certification()));
+            on_users.extend(last.filter(|p| p.typ() != Some(SignatureType::CertRevocation)));
         }
         let on_user = on_users.into_iter().max_by_key(|packet| packet.created());
         if direct.is_none() && on_user.is_none() {
