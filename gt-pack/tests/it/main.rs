@@ -5,4 +5,9 @@
 )]
 
 mod git;
+mod hostile;
+mod import;
 mod packs;
+mod reel;
+mod reel_vfs;
+mod refs;
