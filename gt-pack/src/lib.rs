@@ -4,6 +4,7 @@ pub mod bundle;
 #[cfg(feature = "git")]
 pub mod chain;
 pub mod delta;
+pub mod encode;
 pub mod entry;
 #[cfg(feature = "git")]
 mod git_program;
@@ -14,10 +15,13 @@ pub mod index;
 pub mod inflate;
 pub mod kind;
 pub mod limits;
+pub mod published;
 #[cfg(feature = "git")]
 pub mod reel_vfs;
 #[cfg(feature = "git")]
 pub mod refs;
+pub mod repository;
+pub mod small;
 pub mod span;
 pub mod thin;
 pub mod verify;

@@ -4,6 +4,8 @@
     reason = "a test that meets an error has failed, and says where"
 )]
 
+#[cfg(feature = "git")]
+mod encode_real;
 mod git;
 mod hostile;
 mod import;
