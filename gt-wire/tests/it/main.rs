@@ -1,0 +1,6 @@
+//! What spans several files of the crate, in one binary.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod metainfo;
+mod torrents;
