@@ -14,6 +14,7 @@ pub mod metadata;
 pub mod metainfo;
 #[cfg(feature = "tokio")]
 pub mod net;
+pub mod peer;
 pub mod references;
 pub mod resume;
 pub mod source;

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use gt_vfs::Root;
-use gt_vfs::content::{Hash, merkle, padding, pair};
+use gt_vfs::content::{Hash, padding, pair};
 
 use super::{Error, HashSpan, MAX_HASHES};
 
@@ -177,7 +177,7 @@ impl Served {
 
 #[cfg(test)]
 mod tests {
-    use gt_vfs::content::{BLOCK, TreeHasher};
+    use gt_vfs::content::{BLOCK, TreeHasher, merkle};
     use proptest::prelude::*;
 
     use super::*;

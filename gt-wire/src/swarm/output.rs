@@ -143,6 +143,13 @@ pub enum Event {
         /// When it goes on.
         until: Option<Duration>,
     },
+    /// Bytes that we should have could not be read for a peer.
+    ReadFailed {
+        /// Where they should be.
+        piece: PieceIndex,
+        /// What failed.
+        failure: Failure,
+    },
     /// A peer that cannot be mistaken was caught; its address is not used
     /// again.
     Banned {
