@@ -40,6 +40,9 @@ pub struct Options {
     pub head: Option<Vec<u8>>,
     /// The folder for partial reels, which need not exist; on any file system.
     pub partial: PathBuf,
+    /// Whether the partial file of a reel stays when the reel was accepted: for
+    /// a clone whose repository may yet be thrown away.
+    pub keep_partial: bool,
     /// Asked for every reel.
     pub gate: Box<dyn Gate>,
     /// What one pack may cost.
