@@ -65,6 +65,7 @@ impl Options {
             refs,
             head,
             partial: partial.into(),
+            keep_partial: false,
             gate,
             limits: Limits::default(),
             progress: Box::new(Silent),
@@ -79,6 +80,7 @@ struct Inner {
     refs: BTreeMap<Vec<u8>, ObjectId>,
     head: Option<Vec<u8>>,
     partial: PathBuf,
+    keep_partial: bool,
     limits: Limits,
     progress: Box<dyn Progress + Send>,
 }
@@ -96,6 +98,7 @@ impl ReelVfs {
             refs: options.refs,
             head: options.head,
             partial: options.partial,
+            keep_partial: options.keep_partial,
             limits: options.limits,
             progress: options.progress,
         })))
