@@ -21,7 +21,7 @@ pub fn oid(id: &ObjectId) -> Option<Oid> {
 pub fn object_format(format: gt_trust::ObjectFormat) -> ObjectFormat {
     match format {
         gt_trust::ObjectFormat::Sha1 => ObjectFormat::Sha1,
-        gt_trust::ObjectFormat::Sha256 => ObjectFormat::Sha256,
+        _ => ObjectFormat::Sha256,
     }
 }
 
@@ -40,15 +40,13 @@ pub fn reel(line: &ReelLine) -> gt_pack::chain::Reel {
 /// cannot be written.
 pub fn reel_line(reel: &gt_pack::chain::Reel) -> Option<ReelLine> {
     let recipe = match &reel.recipe {
-        Some(name) => Some(Recipe::new(name).ok()?),
+        Some(name) => Some(Recipe::new(name)?),
         None => None,
     };
-    Some(ReelLine {
-        first: reel.first,
-        last: reel.last,
-        length: reel.length,
-        root: reel.root.0,
-        recipe,
+    let line = ReelLine::new(reel.first, reel.last, reel.length, reel.root.0);
+    Some(match recipe {
+        Some(recipe) => line.with_recipe(recipe),
+        None => line,
     })
 }
 

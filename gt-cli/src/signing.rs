@@ -48,7 +48,7 @@ impl Sealer {
         );
         match git.config("user.signingkey")? {
             Some(key) => {
-                signer::Format::parse(git.config("gpg.format")?.as_deref())
+                signer::Format::of_config(git.config("gpg.format")?.as_deref())
                     .map_err(|e| Error::Format(e.to_string()))?;
                 let program = match git.config("gpg.openpgp.program")? {
                     Some(program) => Some(program),
@@ -61,7 +61,9 @@ impl Sealer {
                 let keys = keys.ok_or(Error::NoPlace)?;
                 let own = own_key(keys, &tagger, now)?;
                 Ok(Self {
-                    certificate: own.certificate(),
+                    certificate: own
+                        .certificate()
+                        .map_err(|e| Error::OwnKey(keys.to_path_buf(), e.to_string()))?,
                     fingerprint: own.fingerprint(),
                     hand: Hand::Own(Box::new(own)),
                     tagger,
@@ -77,8 +79,17 @@ impl Sealer {
         tagger: (String, String),
     ) -> Result<Self, Error> {
         let certificate = run(git, &program, &signer::export_args(&key), b"")?;
-        let fingerprint = signer::primary_of(&certificate)
+        let keyring = Keyring::parse(&certificate, None)
             .map_err(|e| Error::Certificate(key.clone(), e.to_string()))?;
+        let [fingerprint] = keyring.fingerprints()[..] else {
+            return Err(Error::Certificate(
+                key,
+                format!(
+                    "expected one certificate, got {} that can be read",
+                    keyring.fingerprints().len()
+                ),
+            ));
+        };
         Ok(Self {
             hand: Hand::Program {
                 git: git.clone(),
@@ -117,7 +128,8 @@ impl Sealer {
         text: &[u8],
         now: Time,
     ) -> Result<Seal, Error> {
-        let tagger = Tagger::new(&self.tagger.0, &self.tagger.1, now);
+        let tagger = Tagger::new(&self.tagger.0, &self.tagger.1, now)
+            .map_err(|e| Error::Sign(e.to_string()))?;
         let unsigned = Unsigned::new(subject.clone(), seal::blob_oid(format, text), tagger);
         let armored = match &self.hand {
             Hand::Own(key) => key
@@ -128,7 +140,7 @@ impl Sealer {
                 run(git, program, &signer::sign_args(key), unsigned.payload())?
             }
         };
-        let keyring = Keyring::parse(&self.certificate, std::slice::from_ref(&self.fingerprint))
+        let keyring = Keyring::parse(&self.certificate, None)
             .map_err(|e| Error::Certificate(self.fingerprint.to_string(), e.to_string()))?;
         signer::check(
             &armored,
@@ -181,8 +193,7 @@ fn run(git: &Git, program: &str, args: &[String], input: &[u8]) -> Result<Vec<u8
 fn own_key(keys: &Path, tagger: &(String, String), now: Time) -> Result<OwnKey, Error> {
     let path = keys.join("own.asc");
     if let Some(bytes) = files::read(&path, 64 * 1024)? {
-        let text = String::from_utf8_lossy(&bytes);
-        return OwnKey::import(&text).map_err(|e| Error::OwnKey(path, e.to_string()));
+        return OwnKey::import(&bytes).map_err(|e| Error::OwnKey(path, e.to_string()));
     }
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| io::Error::other(e.to_string()))?;
@@ -224,7 +235,7 @@ pub enum Error {
     #[error("seal: {0}")]
     Sign(String),
     /// The key that gt keeps cannot be used.
-    #[error("{}: {1}", .0.display())]
+    #[error("{place}: {1}", place = .0.display())]
     OwnKey(PathBuf, String),
     /// There is no folder for a key.
     #[error("expected user.signingkey, or HOME or XDG_DATA_HOME for a key of gt's own, got none")]

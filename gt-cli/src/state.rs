@@ -21,8 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gt_trust::judge::{Mark, Watermark};
-use gt_trust::{Charter, Identity, Rid, Statement, limits};
+use gt_trust::{Charter, Identity, Mark, Rid, Statement, Watermark, limits};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::files;
@@ -31,8 +30,6 @@ use crate::files;
 const KEPT: usize = 16;
 /// How many seals of one text are read; a charter has at most 64 delegates.
 const SEALS: usize = 64;
-/// The longest seal that is read, in bytes.
-const SEAL: u64 = 64 * 1024;
 /// How long another gt may hold the lock.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -390,7 +387,7 @@ fn seal_path(text: &Path, n: usize) -> PathBuf {
 fn read_seals(text: &Path) -> Result<Vec<Vec<u8>>, Error> {
     let mut seals = Vec::new();
     while seals.len() < SEALS {
-        match files::read(&seal_path(text, seals.len()), SEAL)? {
+        match files::read(&seal_path(text, seals.len()), limits::SEAL as u64)? {
             Some(seal) => seals.push(seal),
             None => break,
         }

@@ -31,7 +31,9 @@ use crate::bundle::Header;
 use crate::published::{self, Published};
 use crate::repository::{self, Repository};
 
-pub use recipe::{MAX_DEPTH, MAX_DELTA_OBJECT, RECIPE};
+pub(crate) use deflate::Deflater;
+pub(crate) use delta::Differ;
+pub use recipe::{MAX_DELTA_OBJECT, MAX_DEPTH, RECIPE};
 
 /// One moment of a repository, as a publication sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -174,7 +174,13 @@ mod tests {
     #[test]
     fn no_pattern_opens_a_private_namespace() {
         let all = names(&["refs/*", "*", "HEAD", "refs/stash", "refs/gt/*", "/*"]);
-        let refused = ["HEAD", "refs/bisect", "refs/gt", "refs/remotes", "refs/replace"];
+        let refused = [
+            "HEAD",
+            "refs/bisect",
+            "refs/gt",
+            "refs/remotes",
+            "refs/replace",
+        ];
         for space in refused.iter().chain(&["refs/stash"]) {
             assert!(!all.iter().any(|name| name.starts_with(space)), "{space}");
         }

@@ -297,10 +297,10 @@ fn check_numbers(contents: &Contents) -> Result<(), Error> {
     if [epoch.0, sequence.0, created.0, expires.0].contains(&u64::MAX) {
         return Err(Error::Number);
     }
-    if let Some(previous) = contents.previous {
-        if (previous.epoch, previous.sequence) >= (*epoch, *sequence) {
-            return Err(Error::Previous(previous));
-        }
+    if let Some(previous) = contents.previous
+        && (previous.epoch, previous.sequence) >= (*epoch, *sequence)
+    {
+        return Err(Error::Previous(previous));
     }
     if expires <= created || *expires - *created > limits::LONGEST_LIFETIME {
         return Err(Error::Expires);
@@ -309,10 +309,10 @@ fn check_numbers(contents: &Contents) -> Result<(), Error> {
 }
 
 fn check_words(contents: &Contents) -> Result<(), Error> {
-    if let Some(description) = &contents.description {
-        if !is_value(description) || description.len() > limits::TEXT {
-            return Err(Error::Description);
-        }
+    if let Some(description) = &contents.description
+        && (!is_value(description) || description.len() > limits::TEXT)
+    {
+        return Err(Error::Description);
     }
     let lists: [(&[String], &[&str]); 2] = [
         (&contents.trackers, &["http://", "https://", "udp://"]),
@@ -336,10 +336,10 @@ fn check_words(contents: &Contents) -> Result<(), Error> {
             return Err(Error::Alternative(*rid));
         }
     }
-    if let Some(head) = &contents.head {
-        if !std::str::from_utf8(head.as_bytes()).is_ok_and(is_value) {
-            return Err(Error::Head(head.clone()));
-        }
+    if let Some(head) = &contents.head
+        && !std::str::from_utf8(head.as_bytes()).is_ok_and(is_value)
+    {
+        return Err(Error::Head(head.clone()));
     }
     Ok(())
 }

@@ -105,7 +105,7 @@ impl HashSpan {
         let mut node = gt_vfs::content::merkle(hashes, hashes.len(), [0; 32]);
         let mut place = self.index / self.length;
         for uncle in uncles {
-            node = if place % 2 == 0 {
+            node = if place.is_multiple_of(2) {
                 pair(&node, uncle)
             } else {
                 pair(uncle, &node)

@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gt_pack::small;
-use gt_trust::judge::{Candidate, Judgement, Mark, Receiver, Watermark, judge};
-use gt_trust::offer::{Have, Offer, Want};
-use gt_trust::{Charter, Identity, Keyring, Rid, Time, charter};
+use gt_trust::judge::{Receiver, Refusal};
+use gt_trust::offer::{Have, Want};
+use gt_trust::{Charter, Judgement, Offer, Rid, Time, Watermark, judge};
 use gt_wire::net::{self, Event, Node, Torrent, TorrentId};
 use gt_wire::references::{Output as Reference, Rid as Secret};
 use gt_wire::swarm::ConnId;
@@ -28,6 +28,7 @@ use gt_wire::{InfoHash, PeerSource};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::convert;
 use crate::git::Git;
 use crate::history::Ancestry;
 use crate::state::{self, Lock, Sealed, State};
@@ -287,7 +288,7 @@ impl Follow {
                         return Ok(());
                     }
                 };
-                let ours = self.watermark.as_ref().map(|w| w.mark.clone());
+                let ours = self.watermark.map(|w| w.mark);
                 match ours {
                     Some(ours) if have.mark == ours => {
                         let addr = self.address_of(conn);
@@ -297,7 +298,7 @@ impl Follow {
                     // hears of ours.
                     Some(ours) if have.mark < ours => {}
                     ours => {
-                        let want = Want::new(ours);
+                        let want = Want::new(self.options.rid, ours);
                         self.node.send_want(conn, rid, want.to_bytes().into());
                     }
                 }
@@ -329,8 +330,8 @@ impl Follow {
     }
 
     fn have(&self) -> Option<Bytes> {
-        let mark = self.watermark.as_ref()?.mark.clone();
-        Some(Have::new(mark).to_bytes().into())
+        let mark = self.watermark?.mark;
+        Some(Have::new(self.options.rid, mark).to_bytes().into())
     }
 
     /// Ends a connection whose payload failed.
@@ -353,19 +354,19 @@ impl Follow {
             Some(mark) => self.options.state.statement(&mark.identity)?,
             None => None,
         };
-        let offer = Offer {
-            charters: vec![charter.text.as_bytes().to_vec()],
-            statement: newest.text.as_bytes().to_vec(),
-            seals: charter.seals.iter().chain(&newest.seals).cloned().collect(),
-            keyring: self.options.state.keyring()?.unwrap_or_default(),
-        };
+        let offer = Offer::new(
+            vec![charter.text.as_bytes().to_vec()],
+            newest.text.as_bytes().to_vec(),
+            charter.seals.iter().chain(&newest.seals).cloned().collect(),
+            self.options.state.keyring()?.unwrap_or_default(),
+        );
         let objects: Vec<small::Object> = offer
             .objects()
             .into_iter()
             .map(|object| small::Object {
                 kind: match object.kind {
                     gt_trust::offer::Kind::Blob => gt_pack::Kind::Blob,
-                    gt_trust::offer::Kind::Tag => gt_pack::Kind::Tag,
+                    _ => gt_pack::Kind::Tag,
                 },
                 bytes: object.bytes,
             })
@@ -401,53 +402,33 @@ impl Follow {
         pack: &[u8],
         reel: Option<Bytes>,
     ) -> Result<(), Error> {
-        let (offer, charter) = match self.read_offer(pack) {
-            Ok(read) => read,
+        let offer = match self.read_offer(pack) {
+            Ok(offer) => offer,
             Err(why) => {
                 self.refuse(conn, &why);
                 return Ok(());
             }
         };
-        let delegates = openpgp_delegates(&charter.text);
-        let keyring = match Keyring::parse(&offer.keyring, &delegates) {
-            Ok(keyring) => keyring,
-            Err(e) => {
-                self.refuse(conn, &e.to_string());
+        let now = (self.options.now)();
+        let judgement = match self.judge(&offer, Time(now)) {
+            Ok(judgement) => judgement,
+            Err(Unjudged::State(e)) => return Err(e.into()),
+            Err(Unjudged::Offer(why)) => {
+                self.refuse(conn, &why);
                 return Ok(());
             }
         };
-        let receiver = Receiver {
-            rid: self.options.rid,
-            charter: &charter.text,
-            keyring: &keyring,
-            watermark: self.watermark.as_ref(),
-            accepted: self.newest.as_ref().map(|n| &n.text),
-            allow_stale: self.options.allow_stale,
-        };
-        let candidate = Candidate {
-            statement: &offer.statement,
-            seals: &offer.seals,
-        };
-        let now = (self.options.now)();
-        match judge(&receiver, &candidate, Time(now)) {
+        let from = self.address_of(conn);
+        match judgement {
             Judgement::Accept(accepted) => {
-                let from = self.address_of(conn);
-                if let Some(evidence) = &accepted.evidence {
-                    let name = accepted.statement.identity().to_string();
-                    self.options
-                        .state
-                        .keep_evidence(&name, &evidence.to_bytes())?;
+                self.keep_evidence(&accepted.evidence)?;
+                if self.charter.is_none() {
+                    self.charter = Some(self.keep_charter(&offer)?);
                 }
                 let sealed = Sealed {
                     text: accepted.statement,
                     seals: accepted.seals,
                 };
-                if self.charter.is_none() {
-                    self.options
-                        .state
-                        .keep_charter(charter.text.as_bytes(), &charter.seals)?;
-                    self.charter = Some(charter);
-                }
                 self.options.state.accept(
                     sealed.text.as_bytes(),
                     &sealed.seals,
@@ -456,81 +437,107 @@ impl Follow {
                 )?;
                 self.told.push_back(Told::Statement {
                     sequence: sealed.text.sequence.0,
-                    stale: stale(&sealed.text, now),
+                    stale: accepted.stale.map(|age| age.0),
                     from: Some(from),
                 });
                 self.take_up(sealed, accepted.watermark, reel).await?;
             }
-            Judgement::Refused(refusal) => {
-                if let Some(evidence) = refusal.evidence() {
-                    let name = Identity::of(&offer.statement).to_string();
-                    self.options
-                        .state
-                        .keep_evidence(&name, &evidence.to_bytes())?;
-                }
+            Judgement::Refused(refusal) => match *refusal {
+                // Another connection was faster.
+                Refusal::Same => {}
                 // To be behind is no fault: the other end will catch up.
-                if refusal.is_fault() {
-                    self.refuse(conn, &refusal.to_string());
-                } else {
-                    let from = self.address_of(conn);
+                Refusal::Rollback { .. } | Refusal::Stale { .. } => {
                     self.told.push_back(Told::Refused {
                         from,
                         why: refusal.to_string(),
                     });
                 }
-            }
-            other => {
-                let from = self.address_of(conn);
-                self.told.push_back(Told::Refused {
-                    from,
-                    why: other.to_string(),
-                });
-            }
+                Refusal::LostRace { ref evidence, .. } => self.keep_evidence(evidence)?,
+                other => self.refuse(conn, &other.to_string()),
+            },
+            Judgement::Proposal(proposal) => self.told.push_back(Told::Refused {
+                from,
+                why: format!(
+                    "expected {} seals, got {}: a proposal moves nothing",
+                    proposal.needed,
+                    proposal.sealed_by.len()
+                ),
+            }),
+            _ => {}
         }
         Ok(())
     }
 
-    /// Reads a pack of texts under the ceilings for strangers, and finds the
-    /// charter whose hash is the repository's name.
-    fn read_offer(&self, pack: &[u8]) -> Result<(Offer, Sealed<Charter>), String> {
+    fn judge(&self, offer: &Offer, now: Time) -> Result<Judgement, Unjudged> {
+        let charters = match &self.charter {
+            Some(charter) => vec![charter.text.as_bytes().to_vec()],
+            None => offer.charters.clone(),
+        };
+        let keyring = self.options.state.keyring()?.unwrap_or_default();
+        let seals = self.newest.as_ref().map_or(&[][..], |n| &n.seals);
+        let receiver = Receiver::new(self.options.rid, &charters)
+            .and_then(|receiver| receiver.pin(self.options.places.pin))
+            .map_err(|e| Unjudged::Offer(e.to_string()))?
+            .watermark(self.watermark)
+            .seals(seals)
+            .keyring(&keyring)
+            .allow_stale(self.options.allow_stale);
+        Ok(judge(&receiver, offer, now))
+    }
+
+    fn keep_evidence(&self, evidence: &[gt_trust::judge::Evidence]) -> Result<(), state::Error> {
+        for evidence in evidence {
+            let [one, other] = evidence.marks();
+            let name = format!("{}-{}", one.identity, other.identity);
+            self.options
+                .state
+                .keep_evidence(&name, &evidence.to_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the charter by which the first statement was judged.
+    fn keep_charter(&self, offer: &Offer) -> Result<Sealed<Charter>, Error> {
+        let rid = self.options.rid;
+        let bytes = offer
+            .charters
+            .iter()
+            .find(|bytes| Rid::of_charter(bytes) == rid)
+            .ok_or(Error::Stopped)?;
+        let seals: Vec<Vec<u8>> = offer
+            .seals
+            .iter()
+            .filter(|seal| {
+                gt_trust::Seal::parse(seal).is_ok_and(|seal| seal.subject().mark().is_none())
+            })
+            .cloned()
+            .collect();
+        self.options.state.keep_charter(bytes, &seals)?;
+        // It is read back, so that what serves others is what lies there.
+        self.options.state.charter()?.ok_or(Error::Stopped)
+    }
+
+    /// Reads a pack of texts under the ceilings for strangers.
+    fn read_offer(&self, pack: &[u8]) -> Result<Offer, String> {
         let base = |oid: &gt_vfs::ObjectId| {
-            let newest = self.newest.as_ref()?;
+            let text = self.newest.as_ref()?.text.as_bytes();
             let blob =
-                gt_pack::hash::object_id(oid.format(), gt_pack::Kind::Blob, newest.text.as_bytes())
-                    .ok()?;
-            (blob == *oid).then(|| newest.text.as_bytes().to_vec())
+                gt_trust::Oid::of_object(self.newest.as_ref()?.text.object_format, "blob", text);
+            (convert::object_id(&blob)? == *oid).then(|| text.to_vec())
         };
         let objects = small::read(pack, &base, &small::Budget::default())
             .map_err(|e| e.to_string())?
             .into_iter()
             .map(|object| {
-                Ok(gt_trust::offer::Object {
-                    kind: match object.kind {
-                        gt_pack::Kind::Blob => gt_trust::offer::Kind::Blob,
-                        gt_pack::Kind::Tag => gt_trust::offer::Kind::Tag,
-                        other => return Err(format!("expected blobs and tags, got a {other}")),
-                    },
-                    bytes: object.bytes,
-                })
+                let kind = match object.kind {
+                    gt_pack::Kind::Blob => gt_trust::offer::Kind::Blob,
+                    gt_pack::Kind::Tag => gt_trust::offer::Kind::Tag,
+                    other => return Err(format!("expected blobs and tags, got a {other}")),
+                };
+                Ok(gt_trust::offer::Object::new(kind, object.bytes))
             })
             .collect::<Result<Vec<_>, String>>()?;
-        let offer = Offer::from_objects(objects).map_err(|e| e.to_string())?;
-        if let Some(charter) = &self.charter {
-            return Ok((offer, charter.clone()));
-        }
-        let first = offer
-            .charters
-            .iter()
-            .find(|bytes| Rid::of_charter(bytes) == self.options.rid)
-            .ok_or("expected the repository's charter, got another one or none")?;
-        let text = Charter::parse(first).map_err(|e| e.to_string())?;
-        let seals = offer
-            .seals
-            .iter()
-            .filter(|seal| gt_trust::Seal::parse(seal).is_ok_and(|s| s.subject().is_charter()))
-            .cloned()
-            .collect();
-        Ok((offer, Sealed { text, seals }))
+        Offer::from_objects(objects).map_err(|e| e.to_string())
     }
 
     /// Makes an accepted statement the newest one: its snapshot is opened and
@@ -697,16 +704,18 @@ impl Follow {
     }
 }
 
-/// Returns the OpenPGP keys that a charter names.
-pub(crate) fn openpgp_delegates(charter: &Charter) -> Vec<gt_trust::Fingerprint> {
-    charter
-        .delegates
-        .iter()
-        .filter_map(|delegate| match delegate {
-            charter::Delegate::OpenPgp(fingerprint) => Some(fingerprint.clone()),
-            _ => None,
-        })
-        .collect()
+/// Why an offer was not judged.
+enum Unjudged {
+    /// Our own disk.
+    State(state::Error),
+    /// What came.
+    Offer(String),
+}
+
+impl From<state::Error> for Unjudged {
+    fn from(e: state::Error) -> Self {
+        Self::State(e)
+    }
 }
 
 /// For how many seconds a statement has been expired.
@@ -743,9 +752,4 @@ pub enum Error {
     /// A thread of work ended.
     #[error("a task ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
-}
-
-/// The mark of a statement that a person may compare.
-pub fn shown(mark: &Mark) -> String {
-    format!("{}.{} {}", mark.epoch, mark.sequence, mark.identity)
 }

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use gt_pack::chain::{Chain, Reel};
 use gt_pack::{encode, import, published, refs};
-use gt_trust::judge::{Candidate, Judgement, Receiver, judge};
+use gt_trust::judge::Receiver;
+use gt_trust::number::Seconds;
 use gt_trust::seal::Subject;
 use gt_trust::statement::{Draft, Move};
 use gt_trust::{
-    Address, Charter, Identity, Keyring, RefName, Rid, Seconds, Statement, Time, charter,
+    Address, Charter, Identity, Judgement, Offer, RefName, Rid, Statement, Time, charter, judge,
 };
 use gt_vfs::{Folder, ObjectId, VPath, Vfs as _};
 
@@ -99,7 +100,7 @@ pub fn publish(
     if !charter
         .text
         .delegates
-        .contains(&charter::Delegate::OpenPgp(sealer.fingerprint().clone()))
+        .contains(&charter::Delegate::OpenPgp(*sealer.fingerprint()))
     {
         return Err(Error::NotDelegate(sealer.fingerprint().to_string()));
     }
@@ -112,7 +113,6 @@ pub fn publish(
     }
     let accepted = state.accepted()?;
     let mut chain = Chain::open(&common_dir)?;
-    settle_chain(&mut chain, accepted.as_ref())?;
 
     let here = published_here(&common_dir, &patterns)?;
     let plan = plan(git, &state, wish, accepted.as_ref().map(|s| &s.text), &here)?;
@@ -171,7 +171,19 @@ pub fn publish(
         }
     }
     draft.keyring(Some(Identity::of(sealer.certificate())));
-    let made = make_reel(git, &state, &mut chain, &plan, head.as_ref(), progress)?;
+    let earlier = accepted
+        .as_ref()
+        .map(|s| convert::reels(&s.text))
+        .unwrap_or_default();
+    let made = make_reel(
+        git,
+        &state,
+        &mut chain,
+        &earlier,
+        &plan,
+        head.as_ref(),
+        progress,
+    )?;
     if let Some(made) = &made {
         let line = convert::reel_line(&made.reel)
             .ok_or_else(|| Error::Text("the recipe's name cannot be written".into()))?;
@@ -184,15 +196,8 @@ pub fn publish(
         statement.as_bytes(),
         now,
     )?;
-    accept_own(
-        &state,
-        &charter,
-        accepted.as_ref(),
-        &statement,
-        seal.as_bytes(),
-        &sealer,
-        now,
-    )?;
+    accept_own(&state, &charter, &statement, seal.as_bytes(), &sealer, now)?;
+    forget_others(&mut chain, &statement)?;
     Ok(Published {
         address: address(rid, &statement),
         statement,
@@ -228,11 +233,11 @@ fn found(
         &name,
         nonce,
         format,
-        charter::Delegate::OpenPgp(sealer.fingerprint().clone()),
+        charter::Delegate::OpenPgp(*sealer.fingerprint()),
     )
     .map_err(|e| Error::Text(e.to_string()))?;
     let rid = Rid::of_charter(text.as_bytes());
-    let subject = Subject::of_charter(&text, rid);
+    let subject = Subject::of_charter(rid, &text);
     let seal = sealer.seal(&subject, format, text.as_bytes(), now)?;
     let seals = vec![seal.as_bytes().to_vec()];
     state.keep_keyring(sealer.certificate())?;
@@ -264,29 +269,17 @@ fn name_of(git: &Git, common_dir: &Path) -> Result<String, Error> {
     })
 }
 
-/// Takes out of the chain what an interrupted publication left there, and
-/// makes sure that the rest is the statement's.
-fn settle_chain(chain: &mut Chain, accepted: Option<&Sealed<Statement>>) -> Result<(), Error> {
-    let stated = accepted
-        .map(|s| convert::reels(&s.text))
-        .unwrap_or_default();
-    let held: Vec<Reel> = chain.reels().cloned().collect();
-    let common = stated
-        .iter()
-        .zip(&held)
-        .take_while(|(a, b)| a.root == b.root)
-        .count();
-    if common < stated.len() {
-        return Err(Error::NotHeld {
-            held: common,
-            stated: stated.len(),
-        });
-    }
-    if let Some(missing) = stated.iter().find(|r| !chain.holds(&r.root)) {
-        return Err(Error::TakenAway(missing.file_name()));
-    }
-    if held.len() > stated.len() {
-        chain.forget(stated.len())?;
+/// Lets go of reels that no statement names: left behind by a publication
+/// that was interrupted before its statement was sealed.
+fn forget_others(chain: &mut Chain, statement: &Statement) -> Result<(), Error> {
+    let stated = convert::reels(statement);
+    let others: Vec<_> = chain
+        .reels()
+        .map(|reel| reel.root)
+        .filter(|root| !stated.iter().any(|reel| reel.root == *root))
+        .collect();
+    for root in others {
+        chain.forget(&root)?;
     }
     Ok(())
 }
@@ -410,17 +403,18 @@ fn make_reel(
     git: &Git,
     state: &State,
     chain: &mut Chain,
+    earlier: &[Reel],
     plan: &Plan,
     head: Option<&RefName>,
     progress: &dyn gt_pack::verify::Progress,
 ) -> Result<Option<Made>, Error> {
-    let common_dir = state.common_dir();
     let head = head.map(|h| h.as_bytes().to_vec());
     if plan.set.is_empty() {
         return Ok(None);
     }
     let repository = gt_pack::repository::GitRepository::open(git.dir())?;
-    let number = chain.reels().last().map_or(0, |r| r.last + 1);
+    let published = chain.select(earlier)?;
+    let number = earlier.last().map_or(0, |reel| reel.last + 1);
     let folder = state.partial();
     std::fs::create_dir_all(&folder)?;
     let mut file = tempfile::Builder::new()
@@ -431,7 +425,7 @@ fn make_reel(
         let mut out = BufWriter::with_capacity(1 << 18, file.as_file_mut());
         let encoded = encode::reel(
             &repository,
-            &*chain,
+            &published,
             &moment,
             &encode::Options::default(),
             &mut out,
@@ -454,11 +448,11 @@ fn make_reel(
     let bundle = Folder::open(&folder)?.open(&name)?;
     let expected = import::Expected {
         reel: reel.clone(),
+        earlier: earlier.to_vec(),
         refs: Some(plain(&plan.after).into_iter().collect()),
         head,
     };
     import::reel(
-        common_dir,
         chain,
         &*bundle,
         &expected,
@@ -483,42 +477,34 @@ fn plain(refs: &BTreeMap<RefName, ObjectId>) -> Vec<(Vec<u8>, ObjectId)> {
 fn accept_own(
     state: &State,
     charter: &Sealed<Charter>,
-    accepted: Option<&Sealed<Statement>>,
     statement: &Statement,
     seal: &[u8],
     sealer: &Sealer,
     now: Time,
 ) -> Result<(), Error> {
-    let seals = vec![seal.to_vec()];
-    let keyring = Keyring::parse(
-        sealer.certificate(),
-        std::slice::from_ref(sealer.fingerprint()),
-    )
-    .map_err(|e| Error::Text(e.to_string()))?;
-    let watermark = state.watermark()?;
-    let receiver = Receiver {
-        rid: statement.repository,
-        charter: &charter.text,
-        keyring: &keyring,
-        watermark: watermark.as_ref(),
-        accepted: accepted.map(|a| &a.text),
-        allow_stale: false,
-    };
-    let candidate = Candidate {
-        statement: statement.as_bytes(),
-        seals: &seals,
-    };
-    match judge(&receiver, &candidate, now) {
+    let offer = Offer::new(
+        vec![charter.text.as_bytes().to_vec()],
+        statement.as_bytes().to_vec(),
+        vec![seal.to_vec()],
+        sealer.certificate().to_vec(),
+    );
+    let receiver = Receiver::new(statement.repository, &offer.charters)
+        .map_err(|e| Error::Text(e.to_string()))?
+        .watermark(state.watermark()?);
+    match judge(&receiver, &offer, now) {
         Judgement::Accept(fine) => {
             state.accept(
-                statement.as_bytes(),
-                &seals,
-                sealer.certificate(),
+                &offer.statement,
+                &offer.seals,
+                &offer.keyring,
                 &fine.watermark,
             )?;
             Ok(())
         }
-        other => Err(Error::Text(other.to_string())),
+        Judgement::Refused(refusal) => Err(Error::Text(refusal.to_string())),
+        _ => Err(Error::Text(
+            "expected one seal to be enough, got a charter that wants more".into(),
+        )),
     }
 }
 
@@ -585,17 +571,6 @@ pub enum Error {
         /// Whether it is a tag.
         tag: bool,
     },
-    /// Reels that were published are not held here.
-    #[error("expected all {stated} published reels here, got {held}: fetch first")]
-    NotHeld {
-        /// How many are held.
-        held: usize,
-        /// How many are published.
-        stated: usize,
-    },
-    /// A reel's pack was removed.
-    #[error("expected the pack of {0} in objects/pack, got none: it was taken away; fetch first")]
-    TakenAway(String),
 }
 
 fn fetch_first(name: &str, tag: bool) -> String {

@@ -42,15 +42,16 @@ pub fn run(env: &mut Env) -> Result<(), Failure> {
     };
     let wait = git.config("gt.wait").map_err(broken)?;
     let allow_stale = git.config("gt.allowStale").map_err(broken)?;
+    let cache = match &place {
+        Some(place) => Some(place.path().join("cache")),
+        None => cache_for_first(env, &common_dir, &address)?,
+    };
     let mut shower = Shower::new(&mut *env.stderr, env.terminal);
     shower.progress = env.terminal;
     let mut session = Session {
         runtime: Some(runtime()?),
         follow: None,
-        cache: match &place {
-            Some(place) => Some(place.path().join("cache")),
-            None => cache_for_first(env, &common_dir, &address)?,
-        },
+        cache,
         typed,
         address,
         common_dir,

@@ -39,17 +39,13 @@ pub(crate) struct Range {
     pub(crate) length: u64,
 }
 
-impl Range {
-    pub(crate) fn holds(&self, offset: u64) -> bool {
-        offset >= self.begin && offset - self.begin < self.length
-    }
-}
-
 impl Layout {
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut text = format!("{MAGIC}\n");
         let reel = &self.reel;
-        let recipe = reel.recipe.as_deref().unwrap_or("-");
+        // The name comes from a statement; one that is no word is not kept.
+        let recipe = reel.recipe.as_deref().filter(|name| is_word(name));
+        let recipe = recipe.unwrap_or("-");
         // Writing to a string cannot fail.
         let _ = write!(
             text,
@@ -129,6 +125,10 @@ impl Layout {
     }
 }
 
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic())
+}
+
 fn value<T: FromStr>(line: Option<&str>, key: &str) -> Option<T> {
     line?.strip_prefix(key)?.strip_prefix(": ")?.parse().ok()
 }
@@ -179,6 +179,15 @@ mod tests {
     fn round_trip() {
         let layout = layout();
         assert_eq!(Layout::read(&layout.write()), Some(layout));
+    }
+
+    #[test]
+    fn a_recipe_adds_no_lines() {
+        let mut layout = layout();
+        layout.reel.recipe = Some("x\nFirst: 9".into());
+        let read = Layout::read(&layout.write()).unwrap();
+        assert_eq!(read.reel.recipe, None);
+        assert_eq!(read.reel.first, 3);
     }
 
     #[test]

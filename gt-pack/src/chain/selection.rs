@@ -99,7 +99,8 @@ impl Selection {
         Ok(walked.map(|walked| walked.kind))
     }
 
-    /// Returns an object.
+    /// Returns an object; `None` where it, or what it is built on, is in none
+    /// of the reels.
     ///
     /// # Errors
     /// See [`Error`].
@@ -158,9 +159,12 @@ impl Selection {
                         .ok_or_else(|| chosen.pack.damaged(offset))?;
                 }
                 EntryKind::RefDelta(base) => {
-                    (chosen, offset) = self
-                        .locate(&base)?
-                        .ok_or_else(|| chosen.pack.damaged(offset))?;
+                    // Reels without those before them: the object counts as
+                    // one that is not there.
+                    let Some(found) = self.locate(&base)? else {
+                        return Ok(None);
+                    };
+                    (chosen, offset) = found;
                 }
             }
         }

@@ -7,14 +7,14 @@ use zlib_rs::{Deflate, DeflateError, DeflateFlush, Status};
 /// Zlib-rs is called itself, at a pinned version, since the bytes of a reel
 /// follow from it; and it is given each object whole, since input in pieces
 /// makes other bytes.
-pub(super) struct Deflater(Deflate);
+pub(crate) struct Deflater(Deflate);
 
 impl Deflater {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Deflate::new(6, true, 15))
     }
 
-    pub(super) fn deflate(&mut self, input: &[u8]) -> Vec<u8> {
+    pub(crate) fn deflate(&mut self, input: &[u8]) -> Vec<u8> {
         self.0.reset();
         let mut out = vec![0; input.len() / 2 + 64];
         loop {
@@ -31,7 +31,11 @@ impl Deflater {
             match self.0.compress(rest, &mut out[written..], flush) {
                 Ok(Status::StreamEnd) => break,
                 Ok(Status::Ok | Status::BufError) => out.resize(out.len() * 2, 0),
-                Err(e @ (DeflateError::StreamError | DeflateError::DataError | DeflateError::MemError)) => {
+                Err(
+                    e @ (DeflateError::StreamError
+                    | DeflateError::DataError
+                    | DeflateError::MemError),
+                ) => {
                     // The state is sound and the output never full for good:
                     // the compressor cannot fail.
                     unreachable!("deflate into memory failed: {}", e.as_str())
@@ -66,7 +70,11 @@ mod tests {
                 .read_to_end(&mut back)
                 .unwrap();
             assert_eq!(back, bytes);
-            assert_eq!(deflater.deflate(&bytes), deflated, "a reset leaves nothing behind");
+            assert_eq!(
+                deflater.deflate(&bytes),
+                deflated,
+                "a reset leaves nothing behind"
+            );
         }
     }
 }

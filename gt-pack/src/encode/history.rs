@@ -18,15 +18,14 @@ pub(super) struct Commit {
     pub(super) id: ObjectId,
     pub(super) tree: ObjectId,
     pub(super) parents: Vec<ObjectId>,
-    pub(super) size: u64,
 }
 
 /// What a moment's tips lead to, trees and blobs below commits apart.
 pub(super) struct History {
     /// Commits, parents before children.
     pub(super) commits: Vec<Commit>,
-    /// Tags with their size, inner before outer, then by id.
-    pub(super) tags: Vec<(ObjectId, u64)>,
+    /// Tags, inner before outer, then by id.
+    pub(super) tags: Vec<ObjectId>,
     /// Trees that refs or tags name themselves, by id.
     pub(super) trees: BTreeSet<ObjectId>,
     /// Blobs that refs or tags name themselves, by id.
@@ -62,12 +61,12 @@ impl History {
         let mut tags: Vec<_> = search
             .heights
             .into_iter()
-            .map(|(id, (height, size))| (height, id, size))
+            .map(|(id, height)| (height, id))
             .collect();
         tags.sort();
         Ok(Self {
             commits: in_order(search.commits, &search.places),
-            tags: tags.into_iter().map(|(_, id, size)| (id, size)).collect(),
+            tags: tags.into_iter().map(|(_, id)| id).collect(),
             trees: search.trees,
             blobs: search.blobs,
             prerequisites: search.outside.into_iter().collect(),
@@ -78,8 +77,8 @@ impl History {
 struct Search<'a> {
     repository: &'a dyn Repository,
     published: &'a dyn Published,
-    /// How many tags lie between a tag and what is none, and its size.
-    heights: BTreeMap<ObjectId, (u32, u64)>,
+    /// How many tags lie between a tag and what is none.
+    heights: BTreeMap<ObjectId, u32>,
     trees: BTreeSet<ObjectId>,
     blobs: BTreeSet<ObjectId>,
     places: HashMap<ObjectId, u32>,
@@ -93,7 +92,7 @@ impl Search<'_> {
         let mut chain = Vec::new();
         let mut expected = None;
         let height = loop {
-            if let Some((height, _)) = self.heights.get(&id) {
+            if let Some(height) = self.heights.get(&id) {
                 break height + 1;
             }
             if self.published.contains(&id)? {
@@ -109,17 +108,17 @@ impl Search<'_> {
                 Kind::Blob => _ = self.blobs.insert(id),
                 Kind::Tag => {
                     let text = read(self.repository, &id, kind)?;
-                    let (object, kind) = links::tag(&text, id.format())
-                        .ok_or(Error::Malformed { id, kind })?;
-                    chain.push((id, text.len() as u64));
+                    let (object, kind) =
+                        links::tag(&text, id.format()).ok_or(Error::Malformed { id, kind })?;
+                    chain.push(id);
                     (id, expected) = (object, Some(kind));
                     continue;
                 }
             }
             break 0;
         };
-        for ((id, size), height) in chain.into_iter().rev().zip(height..) {
-            self.heights.insert(id, (height, size));
+        for (id, height) in chain.into_iter().rev().zip(height..) {
+            self.heights.insert(id, height);
         }
         Ok(())
     }
@@ -148,12 +147,7 @@ impl Search<'_> {
             let place = u32::try_from(self.commits.len())
                 .map_err(|_| Error::TooMany { limit: u32::MAX })?;
             self.places.insert(id, place);
-            self.commits.push(Commit {
-                id,
-                tree,
-                parents,
-                size: text.len() as u64,
-            });
+            self.commits.push(Commit { id, tree, parents });
         }
         Ok(())
     }

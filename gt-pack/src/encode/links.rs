@@ -25,11 +25,7 @@ pub(super) fn tag(text: &[u8], format: ObjectFormat) -> Option<(ObjectId, Kind)>
     Some((object, Kind::from_name(&rest[..end])?))
 }
 
-fn field<'a>(
-    text: &'a [u8],
-    word: &[u8],
-    format: ObjectFormat,
-) -> Option<(ObjectId, &'a [u8])> {
+fn field<'a>(text: &'a [u8], word: &[u8], format: ObjectFormat) -> Option<(ObjectId, &'a [u8])> {
     let (hex, rest) = text
         .strip_prefix(word)?
         .split_at_checked(format.hex_len())?;
@@ -153,7 +149,12 @@ mod tests {
     #[test]
     fn trees_leave_gitlinks_out() {
         let mut bytes = Vec::new();
-        for (mode, name) in [("100644", "a"), ("160000", "b"), ("40000", "c"), ("120000", "d")] {
+        for (mode, name) in [
+            ("100644", "a"),
+            ("160000", "b"),
+            ("40000", "c"),
+            ("120000", "d"),
+        ] {
             bytes.extend_from_slice(format!("{mode} {name}\0").as_bytes());
             bytes.extend_from_slice(&[name.as_bytes()[0]; 20]);
         }

@@ -65,7 +65,12 @@ pub(super) fn write(
         }
     }
     let (length, root) = sink.end()?;
-    let depth = |index: u32| (plan.objects[index as usize].id, writer.depths[index as usize]);
+    let depth = |index: u32| {
+        (
+            plan.objects[index as usize].id,
+            writer.depths[index as usize],
+        )
+    };
     Ok(Reel {
         header,
         length,
@@ -98,7 +103,11 @@ struct Chosen {
 impl Writer<'_> {
     /// Writes the first of the waiting objects, as many as memory allows, and
     /// returns how many.
-    fn batch(&mut self, waiting: &mut VecDeque<Waiting>, sink: &mut Sink<'_>) -> Result<usize, Error> {
+    fn batch(
+        &mut self,
+        waiting: &mut VecDeque<Waiting>,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize, Error> {
         self.load(waiting)?;
         let loaded = waiting.iter().take_while(|(_, b)| b.is_some()).count();
         let batch: Vec<_> = waiting
@@ -189,7 +198,12 @@ impl Writer<'_> {
         }
     }
 
-    fn entry(&mut self, object: &Chosen, deflated: &[u8], sink: &mut Sink<'_>) -> Result<(), Error> {
+    fn entry(
+        &mut self,
+        object: &Chosen,
+        deflated: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Error> {
         let planned = &self.plan.objects[object.index as usize];
         let offset = sink.length;
         let (kind, size) = match &object.delta {

@@ -78,7 +78,7 @@ pub(super) fn plan(
             progress(Progress::Listing { objects });
         }
     }
-    for (id, _) in &history.tags {
+    for id in &history.tags {
         planner.add(*id, Kind::Tag, None, None)?;
     }
     for id in &history.trees {
@@ -195,7 +195,10 @@ impl Planner<'_> {
             if kind == Kind::Tree {
                 self.enter(id, [first, second], path, &mut open)?;
             } else {
-                let bases = [self.maybe_base(first, kind)?, self.maybe_base(second, kind)?];
+                let bases = [
+                    self.maybe_base(first, kind)?,
+                    self.maybe_base(second, kind)?,
+                ];
                 self.add(id, kind, bases[0], bases[1])?;
             }
             self.remember(index, kind, path, name);

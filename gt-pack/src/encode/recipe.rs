@@ -75,7 +75,7 @@ fn sample_digest() -> String {
 }
 
 /// What [`sample_digest`] gives under the recipe [`RECIPE`].
-const SAMPLE: &str = "";
+const SAMPLE: &str = "b2da35c799f4720a611f006b547ae32eb77721122ea07d4ab49fdfc236ee4053";
 
 #[cfg(test)]
 mod tests {

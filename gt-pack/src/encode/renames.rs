@@ -136,7 +136,10 @@ impl Removed {
         let first = self.all.partition_point(|(k, ..)| *k < kind);
         let last = self.all.partition_point(|(k, ..)| *k <= kind);
         let of_kind: Vec<_> = near(first..last, |place| self.all[place].1 < size).collect();
-        let named = self.by_name.get(&(kind, name)).map_or(&[][..], Vec::as_slice);
+        let named = self
+            .by_name
+            .get(&(kind, name))
+            .map_or(&[][..], Vec::as_slice);
         let named = near(0..named.len(), |n| self.all[named[n]].1 < size).map(|n| named[n]);
         let mut list: Vec<_> = named
             .chain(of_kind)

@@ -54,7 +54,8 @@ impl<'a> Store<'a> {
         };
         let bytes = Arc::new(read(self.repository, id, kind)?);
         if wanted {
-            self.cache().insert(base, Arc::clone(&bytes), bytes.len() + 64);
+            self.cache()
+                .insert(base, Arc::clone(&bytes), bytes.len() + 64);
         }
         Ok(bytes)
     }

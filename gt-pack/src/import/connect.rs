@@ -26,7 +26,7 @@ pub(super) fn check(
     let mut steps = 0_u64;
     let mut step = || {
         steps += 1;
-        if steps % 1024 == 0 && progress.at(Stage::Connecting, steps, total).is_break() {
+        if steps.is_multiple_of(1024) && progress.at(Stage::Connecting, steps, total).is_break() {
             return Err(Error::Broken(Broken::Stopped));
         }
         Ok(())

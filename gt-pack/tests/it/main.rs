@@ -4,5 +4,12 @@
     reason = "a test that meets an error has failed, and says where"
 )]
 
+#[cfg(feature = "git")]
+mod encode_real;
 mod git;
+mod hostile;
+mod import;
 mod packs;
+mod reel;
+mod reel_vfs;
+mod refs;

@@ -4,10 +4,10 @@
 //! others are the web of trust's. Signatures are computed newest first and
 //! only as far as the question needs.
 
-use pgp::packet::{PacketHeader, PublicKey, PublicSubkey, Signature as Packet, SignatureType};
-use pgp::packet::{KeyFlags, SubpacketData, UserId};
-use pgp::types::{KeyDetails, Tag, VerifyingKey};
 use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{KeyFlags, SubpacketData, UserId};
+use pgp::packet::{PacketHeader, PublicKey, PublicSubkey, Signature as Packet, SignatureType};
+use pgp::types::{KeyDetails, Tag, VerifyingKey};
 
 use super::Signer;
 use crate::fingerprint::Fingerprint;
@@ -120,6 +120,7 @@ impl Certificate {
         let mut budget = Budget(limits::CERTIFICATE_CHECKS);
         let mut fault = Fault::NoSuchKey;
         if signature.may_be_by(&self.primary) {
+            budget.spend()?;
             let made = signature
                 .computes(&self.primary, payload)
                 .and_then(|()| self.check_primary(signature, now, true, &mut budget));
@@ -132,6 +133,7 @@ impl Certificate {
             if !signature.may_be_by(subkey) {
                 continue;
             }
+            budget.spend()?;
             let made = signature
                 .computes(subkey, payload)
                 .and_then(|()| self.check_primary(signature, now, false, &mut budget))
@@ -200,7 +202,7 @@ impl Certificate {
                     .verify_certification(&self.primary, Tag::UserId, user)
                     .is_ok()
             })?;
-            on_users.extend(last.filter(|p| p.is_certification()));
+            on_users.extend(last.filter(|p| p.typ() != Some(SignatureType::CertRevocation)));
         }
         let on_user = on_users.into_iter().max_by_key(|packet| packet.created());
         if direct.is_none() && on_user.is_none() {
@@ -310,10 +312,13 @@ fn made_at(packet: &Packet) -> Option<Time> {
 }
 
 fn flags(packet: &Packet) -> Option<KeyFlags> {
-    packet.config()?.hashed_subpackets().find_map(|sub| match &sub.data {
-        SubpacketData::KeyFlags(flags) => Some(flags.clone()),
-        _ => None,
-    })
+    packet
+        .config()?
+        .hashed_subpackets()
+        .find_map(|sub| match &sub.data {
+            SubpacketData::KeyFlags(flags) => Some(flags.clone()),
+            _ => None,
+        })
 }
 
 fn expiry(packet: &Packet, born: Time) -> Option<Time> {
@@ -362,5 +367,8 @@ fn read_user(mut body: &[u8]) -> Option<UserId> {
 }
 
 fn header(tag: Tag, body: &[u8]) -> Option<PacketHeader> {
-    Some(PacketHeader::new_fixed(tag, u32::try_from(body.len()).ok()?))
+    Some(PacketHeader::new_fixed(
+        tag,
+        u32::try_from(body.len()).ok()?,
+    ))
 }

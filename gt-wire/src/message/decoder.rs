@@ -73,6 +73,10 @@ impl Decoder {
     ///
     /// # Errors
     /// Where a length or a payload cannot be. The stream is of no use then.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator would hide that an error is the end"
+    )]
     pub fn next(&mut self) -> Result<Option<Message>, Error> {
         if !self.fill(4) {
             return Ok(None);

@@ -222,16 +222,6 @@ impl Partial {
             })
             .collect()
     }
-
-    /// Forgets every block: the piece begins anew.
-    pub(super) fn reset(&mut self) {
-        self.free = self.slots.len() as u32;
-        self.written = 0;
-        self.slots.fill(Slot::Free);
-        self.senders.clear();
-        self.only = None;
-        self.phase = Phase::Filling;
-    }
 }
 
 #[cfg(test)]
@@ -278,8 +268,6 @@ mod tests {
         }
         assert!(p.wrote(blocks[3]));
         assert_eq!(p.contributors(), [from(A), from(B)]);
-        p.reset();
-        assert_eq!((p.free(), p.contributors().len()), (4, 0));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gt_tracker::client::Reach;
 use gt_tracker::{HttpTracker, Tiers};
-use gt_trust::{Address, Statement};
+use gt_trust::{Address, Identity, Statement};
 use gt_wire::source::{Announce, Announcing};
 use gt_wire::{PeerId, PeerSource};
 
@@ -19,6 +19,8 @@ pub struct Places {
     pub published: Vec<String>,
     /// Peers that the person named.
     pub peers: Vec<SocketAddr>,
+    /// The charter that the address pins.
+    pub pin: Option<Identity>,
     log: Arc<Mutex<Vec<Row>>>,
 }
 
@@ -41,6 +43,7 @@ impl Places {
         let mut places = Self {
             trackers: trackers.to_vec(),
             peers: peers.to_vec(),
+            pin: address.charter,
             ..Self::default()
         };
         places.trackers.extend(address.trackers.iter().cloned());

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gt_pack::chain::Reel;
 use gt_pack::import;
-use gt_pack::limits::Limits;
 use gt_pack::reel_vfs::{self, ReelVfs};
 use gt_trust::{Identity, Statement};
 use gt_vfs::{ContentId, Root, Verdict, Vfs};
@@ -32,23 +31,21 @@ impl Snapshot {
     pub(super) fn open(options: &Options, statement: &Statement) -> Result<Self, Error> {
         let reels = convert::reels(statement);
         let common_dir = options.state.common_dir();
-        let reel_vfs = ReelVfs::open(
-            common_dir,
-            reel_vfs::Options {
-                reels: reels.clone(),
-                refs: convert::refs(statement),
-                head: convert::head(statement),
-                partial: match &options.cache {
-                    Some(cache) => cache.join("reels"),
-                    None => options.state.partial(),
-                },
-                // Git removes the folder of a clone that was interrupted; what
-                // has come stays in the person's cache until all is there.
-                keep_partial: options.cache.is_some(),
-                gate: Box::new(import::Open),
-                limits: Limits::default(),
-            },
-        )?;
+        let partial = match &options.cache {
+            Some(cache) => cache.join("reels"),
+            None => options.state.partial(),
+        };
+        let mut how = reel_vfs::Options::new(
+            reels.clone(),
+            convert::refs(statement),
+            convert::head(statement),
+            partial,
+            Box::new(import::Open),
+        );
+        // Git removes the folder of a clone that was interrupted; what has
+        // come stays in the person's cache until all is there.
+        how.keep_partial = options.cache.is_some();
+        let reel_vfs = ReelVfs::open(common_dir, how)?;
         Ok(Self {
             identity: statement.identity(),
             statement: statement.clone(),
@@ -83,7 +80,7 @@ impl Snapshot {
             files.push((convert::reel_path(reel)?, reel.length, reel.root));
         }
         let name = data_encoding::HEXLOWER.encode(&self.statement.repository.topic());
-        let info = Info::from_roots(&name, self.statement.piece_length, files)
+        let info = Info::from_roots(name.as_bytes(), self.statement.piece_length, files)
             .map_err(|e| Error::Torrent(e.to_string()))?;
         let mut torrent = Torrent::new(&info, Arc::clone(&self.vfs));
         if let Some(content) = &mut torrent.content {
