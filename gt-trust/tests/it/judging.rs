@@ -371,6 +371,19 @@ fn junk_from_1000_peers_bounded_cpu() {
     assert_eq!(faults.last(), Some(&SealFault::TooMany));
 }
 
+/// The ceiling is on what is computed in vain: a large quorum can be met.
+#[test]
+fn twelve_of_twelve_can_seal() {
+    let publisher = Publisher::several(12, 12);
+    let first = publisher.first();
+    let all: Vec<usize> = (0..12).collect();
+    let offer = publisher.offer_by(&first, &all);
+    assert_eq!(
+        accepted(publisher.judge(None, &offer, NOW)).sealed_by.len(),
+        12
+    );
+}
+
 #[test]
 fn head_outside_set_refused() {
     let publisher = Publisher::one();

@@ -300,7 +300,6 @@ fn introducer_cannot_mint_quorum() {
 #[test]
 fn a_flood_of_forged_self_signatures_has_a_ceiling() {
     let mut key = Primary::bare(1);
-    let stranger = Primary::bare(9);
     let mut flood = key.revocation(NOW);
     let mut bytes = Vec::new();
     pgp::packet::PacketTrait::to_writer_with_header(&flood, &mut bytes).unwrap();
@@ -318,19 +317,27 @@ fn a_flood_of_forged_self_signatures_has_a_ceiling() {
     key.certify(GOOD);
     let fault = verdict(&key.certificate(), &key.secret, NOW, NOW);
     assert_eq!(fault, Err(Fault::TooManyChecks));
-    drop(stranger);
 }
 
 #[test]
 fn keyrings_have_ceilings() {
-    let one = Primary::new(1, GOOD).certificate();
-    assert!(Keyring::parse(&one.repeat(limits::KEYRING), None).is_ok());
-    assert!(Keyring::parse(&one.repeat(limits::KEYRING + 1), None).is_err());
-    let too_long = one.repeat(limits::CERTIFICATES / one.len() + 1);
-    assert!(Keyring::parse(&too_long, Some(&[])).is_err());
+    let many = |count: usize| -> Vec<u8> {
+        (0..count)
+            .flat_map(|seed| Primary::new(u8::try_from(seed).unwrap(), GOOD).certificate())
+            .collect()
+    };
+    assert!(Keyring::parse(&many(limits::KEYRING), None).is_ok());
+    let error = Keyring::parse(&many(limits::KEYRING + 1), None).unwrap_err();
+    assert_eq!(error, gt_trust::key::Error::TooMany(limits::KEYRING));
+    let one = Primary::new(1, GOOD);
+    let twice = Keyring::parse(&one.certificate().repeat(2), None).unwrap_err();
+    assert_eq!(twice, gt_trust::key::Error::Twice(one.fingerprint()));
+    let too_long = vec![0xcd; limits::CERTIFICATES + 1];
+    let error = Keyring::parse(&too_long, Some(&[])).unwrap_err();
+    assert_eq!(error, gt_trust::key::Error::TooLong(too_long.len()));
     // Those of others are passed over.
-    let print = own_key(5).fingerprint();
-    let ring = Keyring::parse(&one.repeat(limits::KEYRING + 1), Some(&[print])).unwrap();
+    let print = own_key(200).fingerprint();
+    let ring = Keyring::parse(&many(limits::KEYRING + 1), Some(&[print])).unwrap();
     assert!(ring.fingerprints().is_empty());
 }
 
