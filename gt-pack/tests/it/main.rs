@@ -13,3 +13,5 @@ mod packs;
 mod reel;
 mod reel_vfs;
 mod refs;
+#[cfg(feature = "git")]
+mod together;
