@@ -32,7 +32,7 @@ impl Publisher {
 
     /// Publishes what changed, and says what was written.
     fn publish(&mut self) -> Option<(Vec<u8>, encode::Reel, Option<Vec<u8>>)> {
-        let repository = GitRepository::open(&self.git.dir()).unwrap();
+        let repository = GitRepository::open(self.git.dir()).unwrap();
         let all = repository.refs().unwrap();
         let now: Refs = published_refs(&all.list, &[])
             .into_iter()
