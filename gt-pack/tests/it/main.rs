@@ -4,7 +4,13 @@
     reason = "a test that meets an error has failed, and says where"
 )]
 
+mod bundle;
+#[cfg(feature = "git")]
+mod encode;
 #[cfg(feature = "git")]
 mod encode_real;
 mod git;
 mod packs;
+#[cfg(feature = "git")]
+mod repository;
+mod small;
