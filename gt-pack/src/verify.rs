@@ -157,6 +157,8 @@ impl Visitor for NoVisitor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
+    /// The bytes are compared with what was promised of them.
+    Comparing,
     /// Bytes of the pack are read, in order.
     Reading,
     /// Deltas are resolved; counted in objects.

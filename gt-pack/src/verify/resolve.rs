@@ -236,7 +236,7 @@ impl<'a> Resolver<'a> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        if done % 1024 == 0 || done == self.table.len() as u64 {
+        if done.is_multiple_of(1024) || done == self.table.len() as u64 {
             let go_on = self
                 .progress
                 .at(Stage::Resolving, done, self.table.len() as u64);

@@ -10,7 +10,12 @@ mod encode;
 #[cfg(feature = "git")]
 mod encode_real;
 mod git;
+mod hostile;
+mod import;
 mod packs;
+mod reel;
+mod reel_vfs;
+mod refs;
 #[cfg(feature = "git")]
 mod repository;
 mod small;
