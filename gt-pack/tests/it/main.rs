@@ -11,6 +11,9 @@
     )
 )]
 
+mod bundle;
+#[cfg(feature = "git")]
+mod encode;
 #[cfg(feature = "git")]
 mod encode_real;
 mod git;
@@ -24,5 +27,8 @@ mod reel;
 mod reel_vfs;
 #[cfg(feature = "git")]
 mod refs;
+#[cfg(feature = "git")]
+mod repository;
+mod small;
 #[cfg(feature = "git")]
 mod together;
