@@ -40,6 +40,9 @@ pub struct Options {
     pub head: Option<Vec<u8>>,
     /// The folder for partial reels, which need not exist; on any file system.
     pub partial: PathBuf,
+    /// Whether the partial file of a reel stays when the reel was accepted: for
+    /// a clone whose repository may yet be thrown away.
+    pub keep_partial: bool,
     /// Asked for every reel.
     pub gate: Box<dyn Gate>,
     /// What one pack may cost.
@@ -62,6 +65,7 @@ impl Options {
             refs,
             head,
             partial: partial.into(),
+            keep_partial: false,
             gate,
             limits: Limits::default(),
             progress: Box::new(Silent),
@@ -76,6 +80,7 @@ struct Inner {
     refs: BTreeMap<Vec<u8>, ObjectId>,
     head: Option<Vec<u8>>,
     partial: PathBuf,
+    keep_partial: bool,
     limits: Limits,
     progress: Box<dyn Progress + Send>,
 }
@@ -93,6 +98,7 @@ impl ReelVfs {
             refs: options.refs,
             head: options.head,
             partial: options.partial,
+            keep_partial: options.keep_partial,
             limits: options.limits,
             progress: options.progress,
         })))
