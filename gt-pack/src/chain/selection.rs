@@ -13,7 +13,6 @@ use crate::entry::EntryKind;
 use crate::hash;
 use crate::inflate::Inflater;
 use crate::kind::Kind;
-use crate::published::{self, Published};
 use crate::verify::{Base, Bases};
 
 /// The objects of some reels: no other object of their packs, and none of the
@@ -211,22 +210,4 @@ impl Bases for Selection {
     fn find(&self, oid: &ObjectId) -> io::Result<Option<Base>> {
         Ok(self.base(oid)?)
     }
-}
-
-impl Published for Selection {
-    fn is_empty(&self) -> bool {
-        self.is_empty()
-    }
-
-    fn contains(&self, id: &ObjectId) -> Result<bool, published::Error> {
-        self.contains(id).map_err(boxed)
-    }
-
-    fn depth(&self, id: &ObjectId) -> Result<Option<u32>, published::Error> {
-        self.depth(id).map_err(boxed)
-    }
-}
-
-fn boxed(error: Error) -> published::Error {
-    published::Error::from(Box::from(error))
 }
