@@ -452,6 +452,16 @@ fn a_crash_is_repeated_away() {
     let pack = target.dir().join("objects/pack").join(&imported.packs[0]);
     std::fs::remove_file(pack.with_extension("idx")).unwrap();
     reels[0].import(&target, &[]).unwrap();
+    // A torn index counts as none.
+    let torn = std::fs::read(pack.with_extension("idx")).unwrap();
+    std::fs::remove_file(pack.with_extension("idx")).unwrap();
+    std::fs::write(pack.with_extension("idx"), &torn[..torn.len() / 2]).unwrap();
+    let mut chain = Chain::open(&target.dir()).unwrap();
+    assert!(!chain.holds(&reels[0].reel.root));
+    assert!(!reels[0].import(&target, &[]).unwrap().already);
+    // A chain that was open meanwhile sees it when it looks again.
+    chain.refresh().unwrap();
+    assert!(chain.holds(&reels[0].reel.root));
     // A torn file of the chain counts as none.
     let whole = std::fs::read(&state).unwrap();
     std::fs::write(&state, &whole[..whole.len() / 2]).unwrap();
