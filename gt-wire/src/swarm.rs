@@ -84,6 +84,8 @@ pub struct Swarm {
     choker: Choker,
     dispatch: Dispatch,
     totals: Totals,
+    /// Peers that would send us something now.
+    sources: usize,
     announcing: bool,
     announce_at: Duration,
     announce_failures: u32,
@@ -110,6 +112,7 @@ impl Swarm {
             choker: Choker::default(),
             dispatch: Dispatch::new(),
             totals: Totals::default(),
+            sources: 0,
             announcing: true,
             announce_at: Duration::MAX,
             announce_failures: 0,

@@ -261,6 +261,7 @@ impl Swarm {
         let addr = link.addr;
         self.event(Event::PeerGone { conn, addr, why });
         if !self.stopped {
+            self.count_sources();
             self.fill_slots();
             self.refill_all();
             self.ask_layers();
