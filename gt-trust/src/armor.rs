@@ -136,7 +136,10 @@ mod tests {
         let sum = text.lines().find(|l| l.starts_with('=')).unwrap();
         let bare = text.replace(&format!("{sum}\n"), "");
         for good in [&text, &commented, &bare] {
-            assert_eq!(decode(good.as_bytes(), LABEL).as_deref(), Ok(&b"some bytes"[..]));
+            assert_eq!(
+                decode(good.as_bytes(), LABEL).as_deref(),
+                Ok(&b"some bytes"[..])
+            );
         }
     }
 

@@ -264,7 +264,10 @@ mod tests {
             text.replace("Epoch: 0", "Epoch: 18446744073709551615"),
             text.replace("0707", "070"),
             text.replace("0707", "0G07"),
-            text.replace("Previous: none", &format!("Previous: {}", founded().identity().tagged())),
+            text.replace(
+                "Previous: none",
+                &format!("Previous: {}", founded().identity().tagged()),
+            ),
             text.replace("\nThreshold: 1", "\nThreshold: 0"),
             text.replace("\nThreshold: 1", "\nThreshold: 2"),
             text.replace("Charter-Threshold: 1", "Charter-Threshold: 0"),
@@ -290,7 +293,11 @@ mod tests {
     fn at_most_64_delegates() {
         let mut contents = founded().contents;
         contents.delegates = (0..65u8)
-            .map(|n| format!("openpgp:{n:02x}{}", "00".repeat(19)).parse().unwrap())
+            .map(|n| {
+                format!("openpgp:{n:02x}{}", "00".repeat(19))
+                    .parse()
+                    .unwrap()
+            })
             .collect();
         assert_eq!(Charter::new(contents.clone()), Err(Error::Delegates(65)));
         contents.delegates.pop();

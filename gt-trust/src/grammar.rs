@@ -252,7 +252,20 @@ mod tests {
     fn numbers_have_one_form() {
         assert_eq!(number("0"), Some(0));
         assert_eq!(number("18446744073709551614"), Some(u64::MAX - 1));
-        for bad in ["", "00", "01", "+1", "-1", " 1", "1 ", "0x1", "1e3", "18446744073709551615", "18446744073709551616", "١"] {
+        for bad in [
+            "",
+            "00",
+            "01",
+            "+1",
+            "-1",
+            " 1",
+            "1 ",
+            "0x1",
+            "1e3",
+            "18446744073709551615",
+            "18446744073709551616",
+            "١",
+        ] {
             assert_eq!(number(bad), None, "{bad:?}");
         }
     }
@@ -260,7 +273,17 @@ mod tests {
     #[test]
     fn values_are_plain() {
         assert!(is_value("a b"));
-        for bad in ["", " a", "a ", "a\tb", "a\0", "a\r", "\u{a0}a", "a\u{2028}b", "a\u{7f}"] {
+        for bad in [
+            "",
+            " a",
+            "a ",
+            "a\tb",
+            "a\0",
+            "a\r",
+            "\u{a0}a",
+            "a\u{2028}b",
+            "a\u{7f}",
+        ] {
             assert!(!is_value(bad), "{bad:?}");
         }
     }

@@ -164,11 +164,7 @@ fn proposal(charter: &Charter, statement: Statement, count: Count) -> Judgement 
 
 /// Checks that the statement is one of this repository under the charter that
 /// is held, and not from time to come.
-fn check_place(
-    receiver: &Receiver<'_>,
-    statement: &Statement,
-    now: Time,
-) -> Result<(), Refusal> {
+fn check_place(receiver: &Receiver<'_>, statement: &Statement, now: Time) -> Result<(), Refusal> {
     let charter = &receiver.charter;
     if statement.repository != receiver.rid {
         return Err(Refusal::Graft {
@@ -231,10 +227,7 @@ fn certificates(
 }
 
 /// Finds the seals, among some, that name this very statement.
-pub(crate) fn seals_of<'a>(
-    seals: &'a [Vec<u8>],
-    mark: Mark,
-) -> impl Iterator<Item = Seal> + 'a {
+pub(crate) fn seals_of<'a>(seals: &'a [Vec<u8>], mark: Mark) -> impl Iterator<Item = Seal> + 'a {
     seals
         .iter()
         .filter_map(|bytes| Seal::parse(bytes).ok())

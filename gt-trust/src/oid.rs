@@ -192,7 +192,12 @@ mod tests {
     #[test]
     fn one_written_form() {
         assert!("ab".repeat(20).parse::<Oid>().is_ok());
-        for bad in ["AB".repeat(20), "ab".repeat(21), "0".repeat(40), "g".repeat(64)] {
+        for bad in [
+            "AB".repeat(20),
+            "ab".repeat(21),
+            "0".repeat(40),
+            "g".repeat(64),
+        ] {
             assert!(bad.parse::<Oid>().is_err(), "{bad}");
         }
     }

@@ -110,9 +110,22 @@ mod tests {
         let new1 = [&[0xc2, 5][..], &body[..5]].concat();
         let new2 = [&[0xc2, 192, 108][..], &body].concat();
         let new5 = [&[0xc2, 255, 0, 0, 1, 44][..], &body].concat();
-        for (bytes, length) in [(old1, 5), (old2, 300), (old4, 300), (new1, 5), (new2, 300), (new5, 300)] {
+        for (bytes, length) in [
+            (old1, 5),
+            (old2, 300),
+            (old4, 300),
+            (new1, 5),
+            (new2, 300),
+            (new5, 300),
+        ] {
             let all: Vec<_> = Packets::new(&bytes).collect();
-            assert_eq!(all, [Ok(Packet { tag: 2, body: &body[..length] })]);
+            assert_eq!(
+                all,
+                [Ok(Packet {
+                    tag: 2,
+                    body: &body[..length]
+                })]
+            );
             assert!(Packets::new(&bytes[..bytes.len() - 1]).all(|p| p.is_err()));
         }
     }

@@ -87,7 +87,10 @@ fn fault(name: &[u8]) -> Option<&'static str> {
     if name.ends_with(b".") || has(b"..") || has(b"@{") {
         return Some("a dot at the end, two dots, or @{");
     }
-    if name.iter().any(|b| *b <= b' ' || *b == 0x7f || b"~^:?*[\\".contains(b)) {
+    if name
+        .iter()
+        .any(|b| *b <= b' ' || *b == 0x7f || b"~^:?*[\\".contains(b))
+    {
         return Some("a blank, a control character or one of ~^:?*[\\");
     }
     None
@@ -110,7 +113,10 @@ pub fn check_set<'a>(names: impl IntoIterator<Item = &'a RefName>) -> Result<(),
         while open.last().is_some_and(|top| !name.0.starts_with(&top.0)) {
             open.pop();
         }
-        if let Some(file) = open.iter().find(|top| name.0.get(top.0.len()) == Some(&b'/')) {
+        if let Some(file) = open
+            .iter()
+            .find(|top| name.0.get(top.0.len()) == Some(&b'/'))
+        {
             return Err(Error::Clash(file.to_string(), name.to_string()));
         }
         open.push(name);
@@ -171,7 +177,11 @@ mod tests {
     fn replace_stash_gt_refs_refused() {
         for folder in PRIVATE {
             let folder = std::str::from_utf8(folder).unwrap();
-            for bad in [folder.to_owned(), format!("{folder}/x"), format!("{folder}/x/y")] {
+            for bad in [
+                folder.to_owned(),
+                format!("{folder}/x"),
+                format!("{folder}/x/y"),
+            ] {
                 assert!(bad.parse::<RefName>().is_err(), "{bad}");
             }
             assert!(format!("{folder}x/y").parse::<RefName>().is_ok());
@@ -182,7 +192,16 @@ mod tests {
 
     #[test]
     fn names_outside_refs_refused() {
-        for bad in ["", "HEAD", "heads/x", "/refs/heads/x", "refs", "refs/", "refs/heads", "refs/x"] {
+        for bad in [
+            "",
+            "HEAD",
+            "heads/x",
+            "/refs/heads/x",
+            "refs",
+            "refs/",
+            "refs/heads",
+            "refs/x",
+        ] {
             assert!(bad.parse::<RefName>().is_err(), "{bad}");
         }
     }
@@ -199,7 +218,12 @@ mod tests {
         assert!(set(&["refs/heads/a", "refs/heads/a-b", "refs/heads/b/c"]).is_ok());
         for clash in [
             &["refs/heads/a", "refs/heads/a/b"][..],
-            &["refs/heads/a", "refs/heads/a-b", "refs/heads/a-b.c", "refs/heads/a/b/c"],
+            &[
+                "refs/heads/a",
+                "refs/heads/a-b",
+                "refs/heads/a-b.c",
+                "refs/heads/a/b/c",
+            ],
             &["refs/heads/a/b", "refs/heads/a/b/c/d"],
         ] {
             assert!(matches!(set(clash), Err(Error::Clash(..))), "{clash:?}");
@@ -208,8 +232,14 @@ mod tests {
 
     #[test]
     fn order_and_repetition() {
-        assert!(matches!(set(&["refs/a/b", "refs/a/b"]), Err(Error::Order(..))));
-        assert!(matches!(set(&["refs/a/c", "refs/a/b"]), Err(Error::Order(..))));
+        assert!(matches!(
+            set(&["refs/a/b", "refs/a/b"]),
+            Err(Error::Order(..))
+        ));
+        assert!(matches!(
+            set(&["refs/a/c", "refs/a/b"]),
+            Err(Error::Order(..))
+        ));
         assert!(set(&[]).is_ok());
     }
 }

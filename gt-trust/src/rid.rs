@@ -8,8 +8,8 @@ use std::str::FromStr;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use sha2::{Digest, Sha256};
 
-pub use address::{Address, AddressError};
 pub(crate) use address::check_url;
+pub use address::{Address, AddressError};
 
 /// The name of a repository for ever: the [`Identity`] of its first charter.
 ///

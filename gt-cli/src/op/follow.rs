@@ -28,8 +28,8 @@ use gt_wire::{InfoHash, PeerSource};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::git::Git;
 use crate::convert;
+use crate::git::Git;
 use crate::history::Ancestry;
 use crate::state::{self, Lock, Sealed, State};
 use crate::told::{PeerTraffic, Told, Traffic};
@@ -521,11 +521,8 @@ impl Follow {
     fn read_offer(&self, pack: &[u8]) -> Result<Offer, String> {
         let base = |oid: &gt_vfs::ObjectId| {
             let text = self.newest.as_ref()?.text.as_bytes();
-            let blob = gt_trust::Oid::of_object(
-                self.newest.as_ref()?.text.object_format,
-                "blob",
-                text,
-            );
+            let blob =
+                gt_trust::Oid::of_object(self.newest.as_ref()?.text.object_format, "blob", text);
             (convert::object_id(&blob)? == *oid).then(|| text.to_vec())
         };
         let objects = small::read(pack, &base, &small::Budget::default())

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use gt_pack::chain::{Chain, Reel};
 use gt_pack::{encode, import, published, refs};
 use gt_trust::judge::Receiver;
+use gt_trust::number::Seconds;
 use gt_trust::seal::Subject;
 use gt_trust::statement::{Draft, Move};
-use gt_trust::number::Seconds;
 use gt_trust::{
     Address, Charter, Identity, Judgement, Offer, RefName, Rid, Statement, Time, charter, judge,
 };

@@ -53,9 +53,10 @@ impl Rule {
         let count = match &self.who {
             Who::Any => delegates.len(),
             Who::Some(names) => {
-                let unique = names.iter().enumerate().all(|(n, name)| {
-                    delegates.contains(name) && !names[..n].contains(name)
-                });
+                let unique = names
+                    .iter()
+                    .enumerate()
+                    .all(|(n, name)| delegates.contains(name) && !names[..n].contains(name));
                 if unique { names.len() } else { 0 }
             }
         };
@@ -194,7 +195,14 @@ mod tests {
         assert!(!heads.matches(&"refs/tags/a".parse().unwrap()));
         let main: Pattern = "refs/heads/main".parse().unwrap();
         assert!(!main.matches(&"refs/heads/mainline".parse().unwrap()));
-        for bad in ["*", "refs/*", "refs/heads/a*", "refs/*/x", "refs/gt/*", "heads/*"] {
+        for bad in [
+            "*",
+            "refs/*",
+            "refs/heads/a*",
+            "refs/*/x",
+            "refs/gt/*",
+            "heads/*",
+        ] {
             assert!(bad.parse::<Pattern>().is_err(), "{bad}");
         }
     }

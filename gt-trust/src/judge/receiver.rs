@@ -129,6 +129,8 @@ pub enum ReceiverError {
     UnsupportedRules,
     /// The pin names a charter that is not in the chain, as far as it can be
     /// followed.
-    #[error("expected the pinned charter {0} in the chain, which is not supported past epoch 0 yet")]
+    #[error(
+        "expected the pinned charter {0} in the chain, which is not supported past epoch 0 yet"
+    )]
     Pin(Identity),
 }

@@ -4,10 +4,10 @@
 //! others are the web of trust's. Signatures are computed newest first and
 //! only as far as the question needs.
 
-use pgp::packet::{PacketHeader, PublicKey, PublicSubkey, Signature as Packet, SignatureType};
-use pgp::packet::{KeyFlags, SubpacketData, UserId};
-use pgp::types::{KeyDetails, Tag, VerifyingKey};
 use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{KeyFlags, SubpacketData, UserId};
+use pgp::packet::{PacketHeader, PublicKey, PublicSubkey, Signature as Packet, SignatureType};
+use pgp::types::{KeyDetails, Tag, VerifyingKey};
 
 use super::Signer;
 use crate::fingerprint::Fingerprint;
@@ -312,10 +312,13 @@ fn made_at(packet: &Packet) -> Option<Time> {
 }
 
 fn flags(packet: &Packet) -> Option<KeyFlags> {
-    packet.config()?.hashed_subpackets().find_map(|sub| match &sub.data {
-        SubpacketData::KeyFlags(flags) => Some(flags.clone()),
-        _ => None,
-    })
+    packet
+        .config()?
+        .hashed_subpackets()
+        .find_map(|sub| match &sub.data {
+            SubpacketData::KeyFlags(flags) => Some(flags.clone()),
+            _ => None,
+        })
 }
 
 fn expiry(packet: &Packet, born: Time) -> Option<Time> {
@@ -364,5 +367,8 @@ fn read_user(mut body: &[u8]) -> Option<UserId> {
 }
 
 fn header(tag: Tag, body: &[u8]) -> Option<PacketHeader> {
-    Some(PacketHeader::new_fixed(tag, u32::try_from(body.len()).ok()?))
+    Some(PacketHeader::new_fixed(
+        tag,
+        u32::try_from(body.len()).ok()?,
+    ))
 }

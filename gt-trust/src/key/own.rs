@@ -74,9 +74,18 @@ impl OwnKey {
         let public = secret.public_key().clone();
         let empty = Password::empty();
         let bound = config.sign_certification(&secret, &public, &empty, Tag::UserId, &user)?;
-        let details =
-            SignedKeyDetails::new(Vec::new(), Vec::new(), vec![user.into_signed(bound)], Vec::new());
-        Self::of(SignedSecretKey::new(secret, details, Vec::new(), Vec::new()))
+        let details = SignedKeyDetails::new(
+            Vec::new(),
+            Vec::new(),
+            vec![user.into_signed(bound)],
+            Vec::new(),
+        );
+        Self::of(SignedSecretKey::new(
+            secret,
+            details,
+            Vec::new(),
+            Vec::new(),
+        ))
     }
 
     /// Reads a key that [`export`](Self::export) wrote.
@@ -105,8 +114,7 @@ impl OwnKey {
     }
 
     fn of(key: SignedSecretKey) -> Result<Self, OwnKeyError> {
-        let fingerprint =
-            signature::fingerprint(&key.fingerprint()).ok_or(OwnKeyError::Version)?;
+        let fingerprint = signature::fingerprint(&key.fingerprint()).ok_or(OwnKeyError::Version)?;
         Ok(Self { key, fingerprint })
     }
 

@@ -213,7 +213,9 @@ pub enum AddressError {
     #[error("expected one charter, got a second")]
     SecondPin,
     /// A tracker or mirror that cannot be one.
-    #[error("expected a URL with http, https or (for trackers) udp, without a user name, got {0:?}")]
+    #[error(
+        "expected a URL with http, https or (for trackers) udp, without a user name, got {0:?}"
+    )]
     Url(String),
     /// A peer that cannot be one.
     #[error("expected a peer as host:port, got {0:?}")]

@@ -22,9 +22,8 @@ impl Tagger {
     /// # Errors
     /// [`TaggerError`] where git could not read back the name or the address.
     pub fn new(name: &str, mail: &str, time: Time) -> Result<Self, TaggerError> {
-        let fits = |text: &str| {
-            is_value(text) && text.len() <= limits::TEXT && !text.contains(['<', '>'])
-        };
+        let fits =
+            |text: &str| is_value(text) && text.len() <= limits::TEXT && !text.contains(['<', '>']);
         if !fits(name) || !fits(mail) || mail.contains(' ') || time.0 == u64::MAX {
             return Err(TaggerError);
         }

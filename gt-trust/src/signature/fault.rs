@@ -83,6 +83,9 @@ pub enum Fault {
     #[error("expected a signature that fits the bytes, got a bad one")]
     Bad,
     /// The certificate holds more forged signatures than are worth checking.
-    #[error("expected a certificate that needs at most {} checks", limits::CERTIFICATE_CHECKS)]
+    #[error(
+        "expected a certificate that needs at most {} checks",
+        limits::CERTIFICATE_CHECKS
+    )]
     TooManyChecks,
 }

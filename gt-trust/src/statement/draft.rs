@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Contents, Error, RefLine, ReelLine, Statement, piece_length, total_length};
+use super::{Contents, Error, ReelLine, RefLine, Statement, piece_length, total_length};
 use crate::limits;
 use crate::number::{Epoch, Seconds, Sequence, Time};
 use crate::oid::{ObjectFormat, Oid};
@@ -87,8 +87,7 @@ impl Draft {
     /// marked whatever `how` says: tags do not move forward.
     pub fn set(&mut self, name: RefName, oid: Oid, how: Move) -> &mut Self {
         let before = self.base.get(&name);
-        let moved =
-            before.is_some_and(|old| *old != oid && (how == Move::Forced || name.is_tag()));
+        let moved = before.is_some_and(|old| *old != oid && (how == Move::Forced || name.is_tag()));
         let line = RefLine {
             oid,
             moved,
