@@ -4,21 +4,45 @@
 //! sources run beside it and tell it what happened, and what a swarm wants
 //! done is handed back to them.
 
+mod announce;
+mod check;
+mod disk;
+mod driver;
+mod feed;
+mod link;
+mod listen;
+mod room;
+mod seats;
+mod store;
 mod torrent;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gt_vfs::{VPath, Verdict};
-use tokio::sync::mpsc;
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::PeerId;
-use crate::references::Rid;
-use crate::swarm::{ConnId, PeerStats, Totals};
+use crate::references::{self, Rid};
+use crate::swarm::{self, ConnId, PeerStats, Swarm, Totals};
+use crate::{PeerId, limits};
+
+use disk::Disk;
+use driver::{Command, Driver};
+use room::Room;
+use seats::Seats;
+use store::OpenFiles;
 
 pub use torrent::{Content, Torrent, TorrentId};
+
+/// News that may wait for the loop; sockets are not read while it is behind.
+const NEWS: usize = 512;
+/// Events that may wait for a listener in its channel.
+const EVENTS: usize = 1024;
 
 /// How a node shall run.
 #[derive(Clone, Debug)]
@@ -38,7 +62,7 @@ pub struct Options {
     /// Disk work that may run at a time.
     pub disk_jobs: usize,
     /// Changes the options of each swarm before it begins.
-    pub tune: fn(&mut crate::swarm::Options),
+    pub tune: fn(&mut swarm::Options),
 }
 
 impl Options {
@@ -72,27 +96,76 @@ impl Options {
 }
 
 /// A running node: a handle that can be cloned. When the last one is dropped
-/// the node stops, without flushing; see [`shutdown`](Self::shutdown).
-#[derive(Clone, Debug)]
-pub struct Node {}
+/// the node ends at once; [`shutdown`](Self::shutdown) lets it finish.
+#[derive(Clone)]
+pub struct Node {
+    commands: mpsc::UnboundedSender<Command>,
+    shared: Arc<Shared>,
+}
+
+/// What does not change while a node runs.
+struct Shared {
+    peer_id: PeerId,
+    addrs: Vec<SocketAddr>,
+    seed: [u8; 32],
+    resume: Option<PathBuf>,
+    open: Arc<OpenFiles>,
+    tune: fn(&mut swarm::Options),
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({})", self.shared.peer_id)
+    }
+}
 
 impl Node {
-    /// Binds and begins, in the tokio runtime of the caller.
+    /// Binds and begins, in the tokio runtime of the caller, whose timers and
+    /// sockets must be on.
     ///
     /// # Errors
     /// Where an address cannot be bound, or the resume folder not be made.
-    pub fn start(_options: Options) -> io::Result<Self> {
-        unimplemented!()
+    pub fn start(options: Options) -> io::Result<Self> {
+        if let Some(folder) = &options.resume {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut random = [0; 12];
+        random.copy_from_slice(&Sha256::digest(options.seed)[..12]);
+        let peer_id = PeerId::ours(random);
+        let (commands, orders) = mpsc::unbounded_channel();
+        let (tell, news) = mpsc::channel(NEWS);
+        let seats = Seats::new(options.connections);
+        let mut listeners = Vec::new();
+        for addr in &options.listen {
+            listeners.push(listen::listen(*addr, seats.clone(), tell.clone())?);
+        }
+        let shared = Arc::new(Shared {
+            peer_id,
+            addrs: listeners.iter().map(|l| l.addr).collect(),
+            seed: options.seed,
+            resume: options.resume.clone(),
+            open: Arc::new(OpenFiles::new(limits::OPEN_FILES)),
+            tune: options.tune,
+        });
+        let disk = Disk::new(options.disk_jobs, tell.clone());
+        let driver = Driver::new(peer_id, options.resume, seats, disk, tell, listeners);
+        tokio::spawn(driver.run(orders, news));
+        Ok(Self { commands, shared })
     }
 
     /// Returns the first address that it listens at.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        unimplemented!()
+        self.shared.addrs.first().copied()
+    }
+
+    /// Returns all addresses that it listens at.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.shared.addrs
     }
 
     /// Returns who it is.
     pub fn peer_id(&self) -> PeerId {
-        unimplemented!()
+        self.shared.peer_id
     }
 
     /// Checks what is on the disk and begins to exchange a torrent, or to
@@ -100,67 +173,119 @@ impl Node {
     ///
     /// # Errors
     /// See [`AddError`].
-    pub async fn add(&self, _torrent: Torrent) -> Result<TorrentId, AddError> {
-        unimplemented!()
+    pub async fn add(&self, torrent: Torrent) -> Result<TorrentId, AddError> {
+        let hashes: Vec<_> = std::iter::once(torrent.info_hash)
+            .chain(torrent.other_hash)
+            .collect();
+        let chance = Sha256::new()
+            .chain_update(self.shared.seed)
+            .chain_update(torrent.info_hash.0)
+            .finalize();
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&chance[..8]);
+        let mut options = swarm::Options::new(
+            self.shared.peer_id,
+            torrent.info_hash,
+            u64::from_le_bytes(seed),
+        );
+        options.other_hash = torrent.other_hash;
+        options.info = torrent.info;
+        options.fetch_info = torrent.fetch_info;
+        options.extensions = vec![references::EXTENSION.to_owned()];
+        options.port = self.local_addr().map(|addr| addr.port());
+        (self.shared.tune)(&mut options);
+        let mut store = None;
+        if let Some(content) = torrent.content {
+            let shared = self.shared.clone();
+            let look = move || {
+                let folder = shared.resume.as_deref();
+                check::check(content, torrent.info_hash, folder, shared.open.clone())
+            };
+            let checked = tokio::task::spawn_blocking(look).await;
+            let checked = checked.map_err(|e| AddError::Io(io::Error::other(e)))??;
+            store = Some(checked.store);
+            options.content = Some(checked.content);
+        }
+        let closed = options.content.as_ref().map(|c| c.closed.clone());
+        let closed = closed.unwrap_or_default();
+        let swarm = Swarm::new(options);
+        let room = Room::new(swarm, hashes, store, torrent.sources, closed);
+        self.ask(|answer| Command::Add(Box::new(room), answer))
+            .await
+            .unwrap_or(Err(AddError::Stopped))
     }
 
     /// Tells a torrent of peers that the person named.
-    pub fn add_peers(&self, _torrent: TorrentId, _addrs: &[SocketAddr]) {
-        unimplemented!()
+    pub fn add_peers(&self, torrent: TorrentId, addrs: &[SocketAddr]) {
+        self.tell(Command::Peers(torrent, addrs.to_vec()));
     }
 
     /// Ends a torrent: its connections, after a last announce and a flush of
     /// its resume data. Files stay.
-    pub async fn remove(&self, _torrent: TorrentId) {
-        unimplemented!()
+    pub async fn remove(&self, torrent: TorrentId) {
+        let _ = self.ask(|answer| Command::Remove(torrent, answer)).await;
     }
 
     /// Returns the figures of a torrent.
-    pub async fn stats(&self, _torrent: TorrentId) -> Option<Stats> {
-        unimplemented!()
+    pub async fn stats(&self, torrent: TorrentId) -> Option<Stats> {
+        self.ask(|answer| Command::Stats(torrent, answer)).await?
     }
 
     /// Looks for peers that follow a repository, on every connection.
-    pub fn follow(&self, _rid: Rid) {
-        unimplemented!()
+    pub fn follow(&self, rid: Rid) {
+        self.tell(Command::Follow(rid));
     }
 
     /// Stops to follow a repository.
-    pub fn unfollow(&self, _rid: Rid) {
-        unimplemented!()
+    pub fn unfollow(&self, rid: Rid) {
+        self.tell(Command::Unfollow(rid));
     }
 
     /// Tells a peer of a head. Dropped where the repository is not shared.
-    pub fn send_have(&self, _conn: ConnId, _rid: Rid, _bytes: Bytes) {
-        unimplemented!()
+    pub fn send_have(&self, conn: ConnId, rid: Rid, bytes: Bytes) {
+        self.tell(Command::Say(conn, references::Input::Have { rid, bytes }));
     }
 
     /// Asks a peer for a pack.
-    pub fn send_want(&self, _conn: ConnId, _rid: Rid, _bytes: Bytes) {
-        unimplemented!()
+    pub fn send_want(&self, conn: ConnId, rid: Rid, bytes: Bytes) {
+        self.tell(Command::Say(conn, references::Input::Want { rid, bytes }));
     }
 
     /// Answers a want, with a small reel where there is one.
-    pub fn send_pack(&self, _conn: ConnId, _rid: Rid, _pack: Bytes, _reel: Option<Bytes>) {
-        unimplemented!()
+    pub fn send_pack(&self, conn: ConnId, rid: Rid, pack: Bytes, reel: Option<Bytes>) {
+        let answer = references::Input::Pack { rid, pack, reel };
+        self.tell(Command::Say(conn, answer));
     }
 
     /// Ends a connection for what its peer said in an extension; the address
     /// is not used again.
-    pub fn ban(&self, _conn: ConnId, _why: &str) {
-        unimplemented!()
+    pub fn ban(&self, conn: ConnId, why: &str) {
+        self.tell(Command::Ban(conn, why.to_owned()));
     }
 
     /// Returns what happens from now on. A receiver that falls far behind is
     /// closed; progress is left out first.
     pub fn events(&self) -> mpsc::Receiver<Event> {
-        unimplemented!()
+        let (tell, events) = mpsc::channel(EVENTS);
+        self.tell(Command::Listen(tell));
+        events
     }
 
     /// Stops: last announces, resume data flushed, connections closed, all
     /// within ten seconds.
     pub async fn shutdown(&self) {
-        unimplemented!()
+        let _ = self.ask(Command::Stop).await;
+    }
+
+    /// A node that has stopped does nothing more.
+    fn tell(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(command(answer));
+        answered.await.ok()
     }
 }
 
@@ -245,7 +370,7 @@ pub enum Event {
     },
     /// Something about a repository that peers share with us: `Shared`,
     /// `Have`, `Want`, `Pack` or `Crowded`.
-    References(crate::references::Output),
+    References(references::Output),
     /// An info dictionary came from a peer and fits the torrent's hash (see
     /// [`Torrent::fetch_info`]).
     Metadata {

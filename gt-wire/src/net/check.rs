@@ -51,7 +51,8 @@ pub(super) fn check(
         }
     }
     let entries = content.vfs.list()?;
-    let entries: BTreeMap<VPath, Entry> = entries.into_iter().map(|e| (e.path.clone(), e)).collect();
+    let entries: BTreeMap<VPath, Entry> =
+        entries.into_iter().map(|e| (e.path.clone(), e)).collect();
     let mut whole = BTreeSet::new();
     let mut believed = BTreeSet::new();
     for (file, shape) in files(&geometry) {
@@ -63,7 +64,9 @@ pub(super) fn check(
             return Err(AddError::Occupied { path });
         }
         whole.insert(file);
-        let known = shape.root.is_some_and(|root| entry.id == Some(ContentId::Root(root)));
+        let known = shape
+            .root
+            .is_some_and(|root| entry.id == Some(ContentId::Root(root)));
         let noted = resume.as_ref().is_some_and(|r| r.closed.contains(&file));
         if known || noted || shape.length == 0 {
             believed.insert(file);
@@ -210,7 +213,9 @@ impl Look {
                     self.have.insert(n);
                 }
                 _ if whole => {
-                    let path = touched.first().map(|f| &self.geometry.files()[f.0 as usize].path);
+                    let path = touched
+                        .first()
+                        .map(|f| &self.geometry.files()[f.0 as usize].path);
                     if let Some(path) = path.cloned() {
                         return Err(AddError::Occupied { path });
                     }
@@ -228,7 +233,10 @@ impl Look {
             length: self.geometry.piece_len(piece).min(BLOCK as u32),
             ..self.geometry.whole(piece)
         };
-        let bytes = self.store.read(block).map_err(|e| io::Error::other(e.why))?;
+        let bytes = self
+            .store
+            .read(block)
+            .map_err(|e| io::Error::other(e.why))?;
         Ok(bytes.iter().any(|b| *b != 0))
     }
 

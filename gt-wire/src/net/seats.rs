@@ -137,7 +137,9 @@ mod tests {
     #[test]
     fn the_whole_is_bounded_too() {
         let seats = Seats::new(30);
-        let taken: Vec<Seat> = (0..50).filter_map(|_| seats.take(ip("127.0.0.1"))).collect();
+        let taken: Vec<Seat> = (0..50)
+            .filter_map(|_| seats.take(ip("127.0.0.1")))
+            .collect();
         assert_eq!(taken.len(), 30);
     }
 }

@@ -101,7 +101,9 @@ impl Store {
             && !self.is_padding(span)
         {
             let slot = self.opened(span.file)?;
-            let lent = slot.reader().and_then(|f| f.lend(span.offset, span.length as usize));
+            let lent = slot
+                .reader()
+                .and_then(|f| f.lend(span.offset, span.length as usize));
             if let Some(bytes) = lent {
                 return Ok(bytes);
             }
@@ -126,7 +128,8 @@ impl Store {
 
     /// Writes a block. A file that is whole already is only compared with it.
     pub(super) fn write(self: &Arc<Self>, block: Block, bytes: &[u8]) -> Result<(), Failure> {
-        self.write_io(block, bytes).map_err(|e| failure("written", &e))
+        self.write_io(block, bytes)
+            .map_err(|e| failure("written", &e))
     }
 
     fn write_io(self: &Arc<Self>, block: Block, bytes: &[u8]) -> io::Result<()> {
@@ -135,7 +138,11 @@ impl Store {
             let Some((now, later)) = rest.split_at_checked(span.length as usize) else {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
-                    format!("expected a block of {} bytes, got {}", block.length, bytes.len()),
+                    format!(
+                        "expected a block of {} bytes, got {}",
+                        block.length,
+                        bytes.len()
+                    ),
                 ));
             };
             rest = later;
@@ -248,7 +255,10 @@ impl Store {
 
     fn entry(&self, file: FileIndex) -> io::Result<&crate::geometry::File> {
         self.geometry.file(file).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("there is no file {file}"))
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("there is no file {file}"),
+            )
         })
     }
 

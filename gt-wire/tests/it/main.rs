@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod metainfo;
+#[cfg(feature = "tokio")]
+mod net;
 mod torrents;

@@ -1,0 +1,76 @@
+//! A bounded memory of things that can be had again.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Values under keys, in two halves: what is used moves to the young half, and
+/// when that is full the old half is dropped. Costs are in bytes.
+pub(super) struct Cache<K, V> {
+    young: HashMap<K, (V, usize)>,
+    old: HashMap<K, (V, usize)>,
+    cost: usize,
+    half: usize,
+}
+
+impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
+    /// Returns a cache for values of `capacity` bytes together.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            cost: 0,
+            half: capacity / 2,
+        }
+    }
+
+    pub(super) fn find(&mut self, key: &K) -> Option<V> {
+        if let Some((value, _)) = self.young.get(key) {
+            return Some(value.clone());
+        }
+        let (value, cost) = self.old.remove(key)?;
+        self.insert(*key, value.clone(), cost);
+        Some(value)
+    }
+
+    pub(super) fn insert(&mut self, key: K, value: V, cost: usize) {
+        if cost > self.half {
+            return;
+        }
+        if self.cost + cost > self.half {
+            self.old = std::mem::take(&mut self.young);
+            self.cost = 0;
+        }
+        match self.young.insert(key, (value, cost)) {
+            Some((_, before)) => self.cost = self.cost + cost - before,
+            None => self.cost += cost,
+        }
+    }
+
+    pub(super) fn forget(&mut self, key: &K) {
+        self.old.remove(key);
+        if let Some((_, cost)) = self.young.remove(key) {
+            self.cost -= cost;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_stays() {
+        let mut cache = Cache::new(20);
+        cache.insert(0, "used", 1);
+        for key in 1..100 {
+            cache.insert(key, "once", 3);
+            assert_eq!(cache.find(&0), Some("used"));
+            assert!(cache.young.len() + cache.old.len() <= 20);
+        }
+        assert_eq!(cache.find(&1), None);
+        cache.forget(&0);
+        assert_eq!(cache.find(&0), None);
+        cache.insert(200, "too big", 11);
+        assert_eq!(cache.find(&200), None);
+    }
+}

@@ -1,0 +1,282 @@
+//! Writing the bundle: many objects are made into deltas at once, the choice
+//! among them is made one after the other, since it depends on depths.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gt_vfs::ObjectId;
+use gt_vfs::content::TreeHasher;
+use rayon::prelude::*;
+
+use super::bases::Base;
+use super::deflate::Deflater;
+use super::delta::Differ;
+use super::plan::Plan;
+use super::recipe::{self, MAX_DELTA_OBJECT, MAX_DEPTH};
+use super::store::Store;
+use super::{Error, Options, Progress, Reel};
+use crate::bundle::Header;
+use crate::entry::{EntryHeader, EntryKind};
+use crate::hash::FileHasher;
+use crate::repository::Repository;
+
+/// Most objects that are worked on together.
+const BATCH: usize = 512;
+/// Most bytes of such objects, the first one apart.
+const BATCH_BYTES: usize = 16 << 20;
+/// The depth of an object that was not written yet.
+const UNKNOWN: u32 = u32::MAX;
+
+pub(super) fn write(
+    repository: &dyn Repository,
+    plan: &Plan,
+    header: Header,
+    options: &Options<'_>,
+    out: &mut (dyn Write + Send),
+) -> Result<Reel, Error> {
+    let mut writer = Writer {
+        plan,
+        store: Store::new(repository, plan, options.cache),
+        depths: vec![UNKNOWN; plan.objects.len()],
+        offsets: vec![0; plan.objects.len()],
+        deltas: 0,
+    };
+    let mut sink = Sink::new(out, &header);
+    sink.header(&header)?;
+    sink.pack(b"PACK")?;
+    sink.pack(&2_u32.to_be_bytes())?;
+    sink.pack(&(plan.objects.len() as u32).to_be_bytes())?;
+    let mut waiting: VecDeque<Waiting> = VecDeque::new();
+    let mut rest = plan.order.iter();
+    let mut done = 0;
+    loop {
+        let free = BATCH - waiting.len();
+        waiting.extend(rest.by_ref().take(free).map(|index| (*index, None)));
+        if waiting.is_empty() {
+            break;
+        }
+        done += writer.batch(&mut waiting, &mut sink)? as u64;
+        if let Some(progress) = options.progress {
+            let total = plan.objects.len() as u64;
+            progress(Progress::Writing { done, total });
+        }
+    }
+    let (length, root) = sink.end()?;
+    let depth = |index: u32| {
+        (
+            plan.objects[index as usize].id,
+            writer.depths[index as usize],
+        )
+    };
+    Ok(Reel {
+        header,
+        length,
+        root,
+        deltas: writer.deltas,
+        deepest: writer.depths.iter().copied().max().unwrap_or(0),
+        recipe: recipe::proven(),
+        objects: plan.order.iter().map(|index| depth(*index)).collect(),
+    })
+}
+
+/// An object that is next to be written, with its bytes where they were read.
+type Waiting = (u32, Option<Arc<Vec<u8>>>);
+
+struct Writer<'a> {
+    plan: &'a Plan,
+    store: Store<'a>,
+    depths: Vec<u32>,
+    offsets: Vec<u64>,
+    deltas: u64,
+}
+
+/// An object as it will be written: whole, or a delta on a base.
+struct Chosen {
+    index: u32,
+    bytes: Arc<Vec<u8>>,
+    delta: Option<(Base, Vec<u8>)>,
+}
+
+impl Writer<'_> {
+    /// Writes the first of the waiting objects, as many as memory allows, and
+    /// returns how many.
+    fn batch(
+        &mut self,
+        waiting: &mut VecDeque<Waiting>,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize, Error> {
+        self.load(waiting)?;
+        let loaded = waiting.iter().take_while(|(_, b)| b.is_some()).count();
+        let batch: Vec<_> = waiting
+            .drain(..loaded)
+            .filter_map(|(index, bytes)| Some((index, bytes?)))
+            .collect();
+        let tries: Vec<_> = batch
+            .par_iter()
+            .map(|(index, bytes)| self.deltas(*index, bytes))
+            .collect::<Result<_, _>>()?;
+        let chosen: Vec<_> = batch
+            .into_iter()
+            .zip(tries)
+            .map(|((index, bytes), tries)| self.choose(index, bytes, tries))
+            .collect();
+        let deflated: Vec<_> = chosen
+            .par_iter()
+            .map(|object| {
+                let delta = object.delta.as_ref().map(|(_, delta)| delta);
+                deflate(delta.unwrap_or(&object.bytes))
+            })
+            .collect();
+        for (object, deflated) in chosen.iter().zip(deflated) {
+            self.entry(object, &deflated, sink)?;
+        }
+        Ok(loaded)
+    }
+
+    /// Reads objects until the memory for a batch is used up; the first one
+    /// is read in any case.
+    fn load(&self, waiting: &mut VecDeque<Waiting>) -> Result<(), Error> {
+        let loaded = AtomicUsize::new(0);
+        let first = waiting.front().map(|(index, _)| *index);
+        waiting
+            .par_iter_mut()
+            .filter(|(_, bytes)| bytes.is_none())
+            .try_for_each(|(index, bytes)| {
+                if loaded.load(Ordering::Relaxed) < BATCH_BYTES || Some(*index) == first {
+                    let fetched = self.store.fetch(Base::inside(*index))?;
+                    loaded.fetch_add(fetched.len(), Ordering::Relaxed);
+                    *bytes = Some(fetched);
+                }
+                Ok(())
+            })
+    }
+
+    /// Returns the deltas that may be chosen, in the order of the candidates:
+    /// one that cannot be refused for its depth shuts out what is longer.
+    fn deltas(&self, index: u32, target: &[u8]) -> Result<Vec<(Base, Vec<u8>)>, Error> {
+        let mut tries: Vec<(Base, Vec<u8>)> = Vec::new();
+        let mut limit = recipe::longest_delta(target.len());
+        for base in self.plan.bases.of(index) {
+            let depth = self.depth(base);
+            if target.len() as u64 <= MAX_DELTA_OBJECT && (depth < MAX_DEPTH || depth == UNKNOWN) {
+                let bytes = self.store.fetch(base)?;
+                let fits = bytes.len() as u64 <= MAX_DELTA_OBJECT;
+                let delta = fits.then(|| delta(&bytes, target, limit)).flatten();
+                if let Some(delta) = delta {
+                    if depth != UNKNOWN {
+                        limit = delta.len() - 1;
+                        tries.retain(|(_, other)| other.len() <= delta.len());
+                    }
+                    tries.push((base, delta));
+                }
+            }
+            self.store.used(base);
+        }
+        Ok(tries)
+    }
+
+    fn depth(&self, base: Base) -> u32 {
+        match base.place() {
+            Ok(inside) => self.depths[inside as usize],
+            Err(outside) => self.plan.outside[outside as usize].depth,
+        }
+    }
+
+    fn choose(&mut self, index: u32, bytes: Arc<Vec<u8>>, tries: Vec<(Base, Vec<u8>)>) -> Chosen {
+        let delta = tries
+            .into_iter()
+            .filter(|(base, _)| self.depth(*base) < MAX_DEPTH)
+            .min_by_key(|(_, delta)| delta.len());
+        self.depths[index as usize] = delta.as_ref().map_or(0, |(base, _)| self.depth(*base) + 1);
+        Chosen {
+            index,
+            bytes,
+            delta,
+        }
+    }
+
+    fn entry(
+        &mut self,
+        object: &Chosen,
+        deflated: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Error> {
+        let planned = &self.plan.objects[object.index as usize];
+        let offset = sink.length;
+        let (kind, size) = match &object.delta {
+            None => (EntryKind::Whole(planned.kind), object.bytes.len()),
+            Some((base, delta)) => {
+                self.deltas += 1;
+                let kind = match base.place() {
+                    Ok(inside) => EntryKind::OfsDelta(offset - self.offsets[inside as usize]),
+                    Err(outside) => EntryKind::RefDelta(self.plan.outside[outside as usize].id),
+                };
+                (kind, delta.len())
+            }
+        };
+        let size = size as u64;
+        let mut head = Vec::new();
+        EntryHeader { kind, size }.write(&mut head);
+        sink.pack(&head)?;
+        sink.pack(deflated)?;
+        self.offsets[object.index as usize] = offset;
+        Ok(())
+    }
+}
+
+thread_local! {
+    static DIFFER: RefCell<Differ> = RefCell::default();
+    static DEFLATER: RefCell<Deflater> = RefCell::new(Deflater::new());
+}
+
+fn delta(base: &[u8], target: &[u8], limit: usize) -> Option<Vec<u8>> {
+    DIFFER.with_borrow_mut(|differ| differ.delta(base, target, limit))
+}
+
+fn deflate(bytes: &[u8]) -> Vec<u8> {
+    DEFLATER.with_borrow_mut(|deflater| deflater.deflate(bytes))
+}
+
+/// Where the bundle goes: every byte is hashed on its way.
+struct Sink<'a> {
+    out: std::io::BufWriter<&'a mut (dyn Write + Send)>,
+    sum: FileHasher,
+    tree: TreeHasher,
+    length: u64,
+}
+
+impl<'a> Sink<'a> {
+    fn new(out: &'a mut (dyn Write + Send), header: &Header) -> Self {
+        Self {
+            out: std::io::BufWriter::with_capacity(1 << 17, out),
+            sum: FileHasher::new(header.format),
+            tree: TreeHasher::new(),
+            length: 0,
+        }
+    }
+
+    fn header(&mut self, header: &Header) -> Result<(), Error> {
+        self.write(&header.write())
+    }
+
+    fn pack(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.sum.update(bytes);
+        self.write(bytes)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.tree.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(self.out.write_all(bytes)?)
+    }
+
+    fn end(mut self) -> Result<(u64, gt_vfs::Root), Error> {
+        let trailer: ObjectId = self.sum.clone().finish();
+        self.write(trailer.as_bytes())?;
+        self.out.flush()?;
+        Ok((self.length, self.tree.finish().root()))
+    }
+}

@@ -1,0 +1,390 @@
+//! Takes a reel into a repository: judged whole in quarantine, then moved in.
+
+mod connect;
+mod links;
+mod quarantine;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use gt_vfs::content::TreeHasher;
+use gt_vfs::{ObjectId, ReadAt, Root, Verdict};
+
+use self::links::Links;
+use self::quarantine::Quarantine;
+use crate::bundle::{self, Header};
+use crate::chain::{self, Chain, Layout, Range, Reel};
+use crate::kind::Kind;
+use crate::limits::Limits;
+use crate::span::Span;
+use crate::verify::{self, Progress, Verified};
+
+/// Asked before a reel becomes visible to the repository.
+pub trait Gate: Send {
+    /// Judges a reel that keeps all the rules of its form.
+    ///
+    /// # Errors
+    /// An error is no verdict: the import can be repeated.
+    fn admit(&mut self, facts: &ReelFacts<'_>) -> io::Result<Verdict>;
+}
+
+/// A gate that lets everything in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Open;
+
+impl Gate for Open {
+    fn admit(&mut self, _: &ReelFacts<'_>) -> io::Result<Verdict> {
+        Ok(Verdict::Accept)
+    }
+}
+
+/// What a [`Gate`] is told.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ReelFacts<'a> {
+    /// The reel.
+    pub reel: &'a Reel,
+    /// Its prerequisites.
+    pub prerequisites: &'a [ObjectId],
+    /// Its tips: name and object.
+    pub tips: &'a [(Vec<u8>, ObjectId)],
+    /// How many objects it has.
+    pub objects: u64,
+    /// The object directory where its pack waits; with the repository's own as
+    /// an alternate it is what git calls a quarantine.
+    pub quarantine: &'a Path,
+}
+
+/// What a statement says of a reel.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// Which reel.
+    pub reel: Reel,
+    /// The reels of the statement before it, all of which must be held: bases
+    /// and links may lead there, and nowhere else.
+    pub earlier: Vec<Reel>,
+    /// The refs of the statement when this is its newest reel; `None` for
+    /// those before.
+    pub refs: Option<BTreeMap<Vec<u8>, ObjectId>>,
+    /// The ref that HEAD names, for the newest reel.
+    pub head: Option<Vec<u8>>,
+}
+
+/// A reel that is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Imported {
+    /// How many objects it brought.
+    pub objects: u64,
+    /// Its tips: name and object.
+    pub tips: Vec<(Vec<u8>, ObjectId)>,
+    /// The names of its packs in `objects/pack`, without extension.
+    pub packs: Vec<String>,
+    /// It was in before; nothing was done.
+    pub already: bool,
+}
+
+/// Judges the bundle and, when it is good, moves its pack into
+/// `objects/pack` and adds it to the chain.
+///
+/// Everything before the move happens in a folder that git takes for its own
+/// quarantine and cleans up. A crash at any point leaves the repository as it
+/// was, or with the whole pack and the import to be repeated.
+///
+/// # Errors
+/// [`Error::Reject`] where the publisher is at fault; [`Error::Broken`] where
+/// nobody is: nothing was lost, and it can be tried again.
+pub fn reel(
+    chain: &mut Chain,
+    bundle: &dyn ReadAt,
+    expected: &Expected,
+    gate: &mut dyn Gate,
+    limits: &Limits,
+    progress: &dyn Progress,
+) -> Result<Imported, Error> {
+    check_root(bundle, &expected.reel, progress)?;
+    let (header, length) = read_header(bundle)?;
+    check_header(&header, chain, expected)?;
+    // One import at a time: the next one sees what this one brought.
+    let lock = quarantine::lock(chain.common_dir()).map_err(broken)?;
+    quarantine::sweep(&chain.objects()).map_err(broken)?;
+    chain.refresh().map_err(Broken::from)?;
+    if let Some(layout) = chain.layout(&expected.reel.root)
+        && chain.holds(&expected.reel.root)
+    {
+        return Ok(Imported {
+            objects: u64::from(layout.entries),
+            packs: layout.ranges.iter().map(|r| r.pack.clone()).collect(),
+            tips: header.tips,
+            already: true,
+        });
+    }
+    let earlier = chain.select(&expected.earlier).map_err(Broken::from)?;
+    let pack = Span::behind(bundle, length);
+    let links = Links::new(chain.format());
+    let verified = verify::pack(&pack, chain.format(), limits, &earlier, &links, progress)
+        .map_err(|e| match e {
+            verify::Error::Io(e) => broken(e),
+            verify::Error::Stopped => Error::Broken(Broken::Stopped),
+            fault => Error::Reject(Reason::Pack(fault)),
+        })?;
+    connect::check(&verified, links, &header, &earlier, progress)?;
+    let quarantine = Quarantine::new(&chain.objects()).map_err(broken)?;
+    let (name, version) = quarantine
+        .fill(&pack, &verified, &earlier)
+        .map_err(broken)?;
+    let verdict = gate
+        .admit(&ReelFacts {
+            reel: &expected.reel,
+            prerequisites: &header.prerequisites,
+            tips: &header.tips,
+            objects: verified.entries.len() as u64,
+            quarantine: quarantine.path(),
+        })
+        .map_err(broken)?;
+    if let Verdict::Reject { why } = verdict {
+        return Err(Error::Reject(Reason::Gate(why)));
+    }
+    quarantine.release(&name, &expected.reel).map_err(broken)?;
+    let layout = layout(expected, &header, length, &verified, &name, version);
+    chain.add(&layout).map_err(Broken::from)?;
+    drop(lock);
+    Ok(Imported {
+        objects: verified.entries.len() as u64,
+        tips: header.tips,
+        packs: vec![name],
+        already: false,
+    })
+}
+
+fn check_root(bundle: &dyn ReadAt, reel: &Reel, progress: &dyn Progress) -> Result<(), Error> {
+    let size = bundle.size();
+    if size != reel.length {
+        return Err(Error::Reject(Reason::Length {
+            expected: reel.length,
+            got: size,
+        }));
+    }
+    let mut hasher = TreeHasher::new();
+    let mut buffer = vec![0; 1 << 18];
+    let mut at = 0;
+    while at < size {
+        let want = buffer.len().min((size - at) as usize);
+        let read = &mut buffer[..want];
+        bundle.read_exact_at(at, read).map_err(broken)?;
+        hasher.update(read);
+        at += want as u64;
+        if progress.at(verify::Stage::Comparing, at, size).is_break() {
+            return Err(Error::Broken(Broken::Stopped));
+        }
+    }
+    let got = hasher.finish().root();
+    if got != reel.root {
+        return Err(Error::Reject(Reason::Root {
+            expected: reel.root,
+            got,
+        }));
+    }
+    Ok(())
+}
+
+/// Reads the bundle header in growing steps, up to the header's own ceiling,
+/// and compares it with its one written form.
+fn read_header(bundle: &dyn ReadAt) -> Result<(Header, u64), Error> {
+    let reject = |why: String| Error::Reject(Reason::Header(why));
+    let mut want = 16 << 10;
+    loop {
+        let have = bundle.size().min(want);
+        let mut bytes = vec![0; have as usize];
+        bundle.read_exact_at(0, &mut bytes).map_err(broken)?;
+        match Header::read(&bytes).map_err(|e| reject(e.to_string()))? {
+            Some((header, length)) => {
+                if length != header.write().len() || !header.is_canonical(&bytes) {
+                    return Err(reject("expected its one form, got another".into()));
+                }
+                return Ok((header, length as u64));
+            }
+            None if have == bundle.size() => {
+                return Err(reject("expected its end, got that of the reel".into()));
+            }
+            None if want > bundle::MAX_HEADER as u64 => {
+                return Err(reject(format!(
+                    "expected at most {} bytes, got more",
+                    bundle::MAX_HEADER
+                )));
+            }
+            None => want *= 4,
+        }
+    }
+}
+
+fn check_header(header: &Header, chain: &Chain, expected: &Expected) -> Result<(), Error> {
+    let reject = |why: String| Err(Error::Reject(Reason::Header(why)));
+    if header.format != chain.format() {
+        let (want, got) = (chain.format(), header.format);
+        return reject(format!("expected object format {want}, got {got}"));
+    }
+    if header.tips.is_empty() {
+        return reject("expected a tip, got none".into());
+    }
+    let Some(refs) = &expected.refs else {
+        return Ok(());
+    };
+    // The tip that HEAD names comes first, and then they are sorted.
+    let head = expected.head.as_ref();
+    let sorted = header.tips.is_sorted_by(|a, b| a.0 < b.0);
+    let has_head = header.tips.iter().any(|(name, _)| Some(name) == head);
+    let head_first = header.tips.first().map(|(name, _)| name) == head;
+    if if has_head { !head_first } else { !sorted } {
+        return reject("expected the tip of HEAD first and the others sorted".into());
+    }
+    if expected.reel.is_splice() {
+        return Ok(());
+    }
+    for (name, oid) in &header.tips {
+        if refs.get(name) != Some(oid) {
+            return Err(Error::Reject(Reason::TipNotInStatement {
+                name: name.clone(),
+                oid: *oid,
+            }));
+        }
+    }
+    Ok(())
+}
+
+fn layout(
+    expected: &Expected,
+    header: &Header,
+    length: u64,
+    verified: &Verified,
+    name: &str,
+    version: u32,
+) -> Layout {
+    let trailer = verified.format.raw_len() as u64;
+    Layout {
+        reel: expected.reel.clone(),
+        format: verified.format,
+        entries: verified.entries.len() as u32,
+        version,
+        ranges: vec![Range {
+            pack: name.into(),
+            begin: 12,
+            length: expected.reel.length - length - 12 - trailer,
+        }],
+        trailer: verified.checksum,
+        header: header.write(),
+    }
+}
+
+fn broken(e: io::Error) -> Error {
+    Error::Broken(Broken::Io(e))
+}
+
+/// Why a reel did not come in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The reel breaks a rule: the publisher is at fault.
+    #[error("reel rejected: {0}")]
+    Reject(#[source] Reason),
+    /// Something else broke; nothing was lost.
+    #[error("reel not imported: {0}")]
+    Broken(#[from] Broken),
+}
+
+/// The rule that a reel breaks.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The bytes are others than the statement's.
+    #[error("expected root {expected}, got {got}")]
+    Root {
+        /// What the statement says.
+        expected: Root,
+        /// What the bytes have.
+        got: Root,
+    },
+    /// The length is another than the statement's.
+    #[error("expected {expected} bytes, got {got}")]
+    Length {
+        /// What the statement says.
+        expected: u64,
+        /// What came.
+        got: u64,
+    },
+    /// The header is no bundle header, or not in its one form.
+    #[error("bundle header: {0}")]
+    Header(String),
+    /// A prerequisite is no parent outside the reel of a commit inside.
+    #[error("expected only parents outside the reel as prerequisites, got {0}")]
+    NoParent(ObjectId),
+    /// A parent outside the reel is no prerequisite.
+    #[error("expected parent {0} among the prerequisites, got none")]
+    NoPrerequisite(ObjectId),
+    /// A tip is no ref of the statement.
+    #[error("expected tips that the statement has, got {oid} {}", .name.escape_ascii())]
+    TipNotInStatement {
+        /// The ref.
+        name: Vec<u8>,
+        /// Its object.
+        oid: ObjectId,
+    },
+    /// A tip is in no reel.
+    #[error("expected tip {0} in this reel or one before, got neither")]
+    MissingTip(ObjectId),
+    /// A link leads out of the chain.
+    #[error("expected every link inside the chain, got {from} naming {to}, which no reel has")]
+    MissingLink {
+        /// An object with the link.
+        from: ObjectId,
+        /// What it names.
+        to: ObjectId,
+    },
+    /// A link leads to an object of another kind.
+    #[error("expected {to} to be what {from} says, got a {got}")]
+    LinkKind {
+        /// An object with the link.
+        from: ObjectId,
+        /// What it names.
+        to: ObjectId,
+        /// What that is.
+        got: Kind,
+    },
+    /// Nothing names an object.
+    #[error("expected every object to be named by another or a tip, got {0}, which is not")]
+    Unnamed(ObjectId),
+    /// An object stands in an earlier reel.
+    #[error("expected no object of an earlier reel, got {0}")]
+    Repeated(ObjectId),
+    /// There is no object in it.
+    #[error("expected a reel with objects, got none")]
+    Empty,
+    /// The pack is refused.
+    #[error("pack: {0}")]
+    Pack(#[source] verify::Error),
+    /// The gate said no.
+    #[error("gate: {0}")]
+    Gate(String),
+}
+
+/// What broke.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Broken {
+    /// The work was stopped.
+    #[error("expected to go on, got a request to stop")]
+    Stopped,
+    /// A reel before this one is not held, or the chain cannot be read.
+    #[error(transparent)]
+    Chain(#[from] chain::Error),
+    /// The disk or the source.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<chain::Error> for Error {
+    fn from(e: chain::Error) -> Self {
+        Self::Broken(e.into())
+    }
+}

@@ -1,0 +1,149 @@
+//! Inflates zlib streams, with state that is made once and used for many
+//! objects: making it anew costs more than a small object does.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// A zlib decoder to be used again and again.
+pub struct Inflater(Decompress);
+
+impl Inflater {
+    /// Returns a decoder at the start of a stream.
+    pub fn new() -> Self {
+        Self(Decompress::new(true))
+    }
+
+    /// Begins with another stream.
+    pub fn reset(&mut self) {
+        self.0.reset(true);
+    }
+
+    /// Inflates from `input` into the spare capacity of `out`, and says how
+    /// many bytes of `input` were used and whether the stream has ended.
+    ///
+    /// # Errors
+    /// [`Error::Stream`] where the bytes are no such stream.
+    pub fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(usize, bool), Error> {
+        let before = self.0.total_in();
+        let status = self
+            .0
+            .decompress_vec(input, out, FlushDecompress::None)
+            .map_err(|e| {
+                Error::Stream(match e.needs_dictionary() {
+                    Some(_) => "one that needs a preset dictionary".into(),
+                    None => format!("other bytes: {e}"),
+                })
+            })?;
+        let used = (self.0.total_in() - before) as usize;
+        Ok((used, status == Status::StreamEnd))
+    }
+
+    /// Inflates one stream of exactly `size` bytes, which is all of `input`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn whole(&mut self, input: &[u8], size: u64) -> Result<Vec<u8>, Error> {
+        self.reset();
+        let mut out = Vec::new();
+        let mut rest = input;
+        loop {
+            make_room(&mut out, size);
+            let before = out.len();
+            let (used, ended) = self.step(rest, &mut out)?;
+            rest = &rest[used..];
+            if out.len() as u64 > size || ended && out.len() as u64 != size {
+                return Err(Error::Size(out.len() as u64));
+            }
+            if ended && rest.is_empty() {
+                return Ok(out);
+            }
+            if ended {
+                return Err(Error::Stream(format!("{} bytes after it", rest.len())));
+            }
+            if used == 0 && out.len() == before {
+                return Err(Error::Stream("its end inside".into()));
+            }
+        }
+    }
+}
+
+impl Default for Inflater {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes room for the next bytes of an object that claims to have `size`: it
+/// doubles, so that no more is ever allocated than twice what came, and has
+/// one byte to spare at the end, so that a byte too many is noticed.
+pub(crate) fn make_room(out: &mut Vec<u8>, size: u64) {
+    const FIRST: u64 = 16 << 10;
+    if out.len() < out.capacity() {
+        return;
+    }
+    let have = out.len() as u64;
+    let want = (2 * have).max(FIRST).min(size.max(have) + 1);
+    out.reserve_exact((want - have) as usize);
+}
+
+/// Why bytes cannot be inflated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// They are no zlib stream, or more or less than one.
+    #[error("expected a zlib stream, got {0}")]
+    Stream(String),
+    /// They make another size than promised.
+    #[error("expected another size, got {0} bytes")]
+    Size(u64),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn deflate(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn one_decoder_many_streams(all in proptest::collection::vec(proptest::collection::vec(0_u8..4, 0..50_000), 1..4)) {
+            let mut inflater = Inflater::new();
+            for bytes in all {
+                let packed = deflate(&bytes);
+                let size = bytes.len() as u64;
+                prop_assert_eq!(inflater.whole(&packed, size).unwrap(), &bytes[..]);
+                prop_assert!(inflater.whole(&packed, size + 1).is_err());
+                prop_assert!(inflater.whole(&packed[..packed.len() - 1], size).is_err());
+                if size > 0 {
+                    prop_assert!(inflater.whole(&packed, size - 1).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn preset_dictionary_is_refused() {
+        // FDICT set, then the Adler-32 of the dictionary.
+        let error = Inflater::new().whole(&[0x78, 0xbb, 0, 1, 2, 3, 3, 0], 10);
+        assert!(
+            matches!(&error, Err(Error::Stream(what)) if what.contains("dictionary")),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn claimed_size_is_not_allocated() {
+        let mut out = Vec::new();
+        make_room(&mut out, 1 << 60);
+        assert!(out.capacity() <= 32 << 10);
+    }
+}

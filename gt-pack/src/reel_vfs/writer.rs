@@ -1,0 +1,121 @@
+//! A reel on its way in.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gt_vfs::{ContentId, ReadAt, Verdict, WriteAt};
+
+use super::Inner;
+use crate::chain::sync_folder;
+use crate::import::{self, Broken, Expected};
+
+pub(super) struct Writer {
+    inner: Arc<Inner>,
+    place: usize,
+    file: File,
+    size: u64,
+}
+
+impl Writer {
+    pub(super) fn open(inner: Arc<Inner>, place: usize) -> io::Result<Self> {
+        let reel = &inner.reels[place];
+        std::fs::create_dir_all(&inner.partial)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(inner.partial(reel))?;
+        let size = reel.length;
+        if file.metadata()?.len() != size {
+            file.set_len(size)?;
+        }
+        sync_folder(&inner.partial)?;
+        Ok(Self {
+            inner,
+            place,
+            file,
+            size,
+        })
+    }
+}
+
+impl ReadAt for Writer {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.size.saturating_sub(offset);
+        let want = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if want == 0 {
+            return Ok(0);
+        }
+        self.file.read_at(&mut buf[..want], offset)
+    }
+
+    fn lend(&self, _: u64, _: usize) -> Option<Bytes> {
+        None
+    }
+
+    fn id(&self) -> Option<ContentId> {
+        None
+    }
+}
+
+impl WriteAt for Writer {
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        match offset.checked_add(data.len() as u64) {
+            Some(end) if end <= self.size => self.file.write_all_at(data, offset),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "expected a write inside of {} bytes, got {} at {offset}",
+                    self.size,
+                    data.len()
+                ),
+            )),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn close(self: Box<Self>) -> io::Result<Verdict> {
+        let inner = &self.inner;
+        let newest = self.place + 1 == inner.reels.len();
+        let expected = Expected {
+            reel: inner.reels[self.place].clone(),
+            earlier: inner.reels[..self.place].to_vec(),
+            refs: newest.then(|| inner.refs.clone()),
+            head: inner.head.clone().filter(|_| newest),
+        };
+        let outcome = {
+            let mut chain = inner.chain();
+            let mut gate = inner.gate.lock().unwrap_or_else(|e| e.into_inner());
+            import::reel(
+                &mut chain,
+                &*self,
+                &expected,
+                &mut **gate,
+                &inner.limits,
+                &*inner.progress,
+            )
+        };
+        let verdict = match outcome {
+            Ok(_) => Verdict::Accept,
+            Err(import::Error::Reject(reason)) => Verdict::reject(reason.to_string()),
+            Err(import::Error::Broken(Broken::Io(e))) => return Err(e),
+            Err(import::Error::Broken(Broken::Chain(e))) => return Err(e.into()),
+            Err(e) => return Err(io::Error::other(e)),
+        };
+        match std::fs::remove_file(inner.partial(&expected.reel)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(verdict),
+        }
+    }
+}

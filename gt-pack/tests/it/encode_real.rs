@@ -1,0 +1,150 @@
+//! Reels of real repositories, held against git's own packs.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use gt_pack::ObjectId;
+use gt_pack::encode::{self, Moment, Options, Reel};
+use gt_pack::published::{Known, Nothing, Published, published_refs};
+use gt_pack::repository::{GitRepository, Repository};
+
+use crate::git::Git;
+
+fn mirror(name: &str) -> Git {
+    let data = PathBuf::from(std::env::var_os("GT_DATA").unwrap());
+    let bundle = data.join("repos").join(format!("{name}.bundle"));
+    let git = Git::empty();
+    git.run(["clone", "-q", "--mirror", bundle.to_str().unwrap(), "."]);
+    git
+}
+
+fn encoded(
+    repository: &dyn Repository,
+    published: &dyn Published,
+    moment: &Moment,
+) -> Option<(Reel, Vec<u8>)> {
+    let mut out = Vec::new();
+    let options = Options::default();
+    let reel = encode::reel(repository, published, moment, &options, &mut out).unwrap()?;
+    assert_eq!(reel.length, out.len() as u64);
+    Some((reel, out))
+}
+
+fn pack_bytes(repository: &Path) -> u64 {
+    std::fs::read_dir(repository.join("objects/pack"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "pack"))
+        .map(|entry| entry.metadata().unwrap().len())
+        .sum()
+}
+
+/// The first reel is smaller than git's tight pack, strict git takes it, and
+/// a mirror made from it is the source again.
+fn first_reel(name: &str) {
+    let source = mirror(name);
+    let repository = GitRepository::open(source.path()).unwrap();
+    let refs = repository.refs().unwrap();
+    let published = published_refs(&refs.list, &[]);
+    let published: Vec<_> = published.into_iter().cloned().collect();
+    let moment = Moment::new(&published, &[], refs.head.as_deref());
+    let start = Instant::now();
+    let (reel, bytes) = encoded(&repository, &Nothing, &moment).unwrap();
+    let took = start.elapsed();
+    source.run(["repack", "-q", "-adf"]);
+    let tight = pack_bytes(source.path());
+    let sum = format!(
+        "{name}: {} objects, {} deltas, deepest {}, {} bytes in {took:?}, git's tight pack {tight}",
+        reel.objects.len(),
+        reel.deltas,
+        reel.deepest,
+        reel.length
+    );
+    println!("{sum}");
+    assert!(reel.length * 10 <= tight * 9, "{sum}");
+
+    let copy = Git::empty();
+    std::fs::write(copy.path().join("first.bundle"), &bytes).unwrap();
+    copy.run(["clone", "-q", "--mirror", "first.bundle", "copy.git"]);
+    let at_copy = |args: &[&str]| copy.run([&["-C", "copy.git"], args].concat());
+    let names = ["for-each-ref", "refs/heads", "refs/tags"];
+    assert_eq!(at_copy(&names), source.run(names));
+    let fsck = ["fsck", "--full", "--strict"];
+    assert_eq!(at_copy(&fsck), source.run(fsck));
+    let strict = Git::bare();
+    strict.with(["index-pack", "--strict", "--stdin"], pack_of(&bytes));
+}
+
+fn pack_of(bundle: &[u8]) -> &[u8] {
+    let (_, length) = gt_pack::bundle::Header::read(bundle).unwrap().unwrap();
+    &bundle[length..]
+}
+
+/// Twenty pushes of one commit each, on top of a first reel: strict git
+/// completes every one, and no object comes twice.
+fn pushes(name: &str) {
+    const PUSHES: usize = 20;
+    let source = mirror(name);
+    let repository = GitRepository::open(source.path()).unwrap();
+    let head = repository.refs().unwrap().head.unwrap();
+    let walk = source.run(["rev-list", "--first-parent", "--reverse", "HEAD"]);
+    let steps: Vec<ObjectId> = walk.lines().map(|line| line.parse().unwrap()).collect();
+    let steps = &steps[steps.len() - PUSHES - 1..];
+
+    let copy = Git::bare();
+    let mut known = Known::default();
+    let mut before: Vec<(Vec<u8>, ObjectId)> = Vec::new();
+    let mut pushed = 0;
+    for (n, step) in steps.iter().enumerate() {
+        let now = vec![(head.clone(), *step)];
+        let moment = Moment::new(&now, &before, Some(&head));
+        let (reel, bytes) = encoded(&repository, &known, &moment).unwrap();
+        for (id, _) in &reel.objects {
+            assert!(!known.contains(id).unwrap(), "{id} comes twice");
+        }
+        assert_eq!(reel.header.tips, now);
+        assert!(reel.deepest <= encode::MAX_DEPTH);
+        copy.with(
+            ["index-pack", "--strict", "--fix-thin", "--stdin"],
+            pack_of(&bytes),
+        );
+        copy.run(["update-ref", "refs/heads/main", &step.to_string()]);
+        known.extend(reel.objects);
+        before = now;
+        if n > 0 {
+            pushed += bytes.len();
+        }
+    }
+    let listed = |git: &Git| git.run(["rev-list", "--objects", "--no-object-names", "--all"]);
+    let all: std::collections::BTreeSet<_> = listed(&copy).lines().map(str::to_owned).collect();
+    assert!(
+        all.iter()
+            .all(|id| known.contains(&id.parse().unwrap()).unwrap())
+    );
+    copy.run(["fsck", "--full", "--strict"]);
+    println!("{name}: {PUSHES} pushes, {pushed} bytes");
+}
+
+#[test]
+#[ignore = "needs GT_DATA"]
+fn gt_data_first_reel_of_ripgrep() {
+    first_reel("ripgrep");
+}
+
+#[test]
+#[ignore = "needs GT_DATA"]
+fn gt_data_first_reel_of_tokio() {
+    first_reel("tokio");
+}
+
+#[test]
+#[ignore = "needs GT_DATA"]
+fn gt_data_pushes_of_ripgrep() {
+    pushes("ripgrep");
+}
+
+#[test]
+#[ignore = "needs GT_DATA"]
+fn gt_data_pushes_of_tokio() {
+    pushes("tokio");
+}
