@@ -233,8 +233,8 @@ impl Swarm {
             let why = why.clone();
             self.outputs.push_back(Output::Disconnect { conn, why });
         }
-        let open = link.is_open();
-        self.book.gone(self.now, link.addr, link.outgoing, open);
+        let good = link.is_open() && !matches!(why, Reason::Protocol(_));
+        self.book.gone(self.now, link.addr, link.outgoing, good);
         self.forget_server(conn, &link);
         if let Some(torrent) = &mut self.torrent {
             if link.counted {
@@ -261,6 +261,7 @@ impl Swarm {
         let addr = link.addr;
         self.event(Event::PeerGone { conn, addr, why });
         if !self.stopped {
+            self.count_sources();
             self.fill_slots();
             self.refill_all();
             self.ask_layers();

@@ -12,5 +12,6 @@ mod crowd;
 mod garbage;
 mod liars;
 mod node;
+mod pure;
 mod trouble;
 mod world;
