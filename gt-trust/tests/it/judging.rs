@@ -314,6 +314,18 @@ fn same_key_two_statements_is_equivocation() {
         assert!(Seal::parse(seal).is_ok());
     }
     assert!((0..bytes.len()).all(|end| Evidence::parse(&bytes[..end]).is_err()));
+    // Under a charter that does not list the key it says nothing.
+    let elsewhere = Publisher::with(
+        vec![Delegate::OpenPgp(own_key(9).fingerprint())],
+        1,
+        Vec::new(),
+        Vec::new(),
+    );
+    let nobody = read
+        .verify(&elsewhere.charter, &keyring, after(1))
+        .unwrap_err();
+    let expected = Fault::NotADelegate(publisher.keys[0].fingerprint());
+    assert_eq!(nobody, judge::EvidenceError::Signature(expected));
     // Two seals on one statement are none.
     assert!(Evidence::new(&seals_of_winner[0], &seals_of_winner[0]).is_err());
     assert!(Evidence::new(&seals_of_winner[0], &publisher.seal(0, &first)).is_err());

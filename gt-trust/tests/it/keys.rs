@@ -177,6 +177,11 @@ fn a_subkey_without_back_signature_does_not_count() {
     owner.bind(&subkey, GOOD, None);
     let fault = verdict(&owner.certificate(), &subkey, NOW, NOW);
     assert_eq!(fault, Err(Fault::NoBackSignature));
+    // One by another key, which is there and is not its own.
+    let mut owner = Primary::new(1, GOOD);
+    owner.bind(&subkey, GOOD, Some(&forge::subkey(3)));
+    let fault = verdict(&owner.certificate(), &subkey, NOW, NOW);
+    assert_eq!(fault, Err(Fault::NoBackSignature));
     let mut owner = Primary::new(1, GOOD);
     owner.bind(&subkey, GOOD, Some(&subkey));
     assert_eq!(verdict(&owner.certificate(), &subkey, NOW, NOW), Ok(()));
