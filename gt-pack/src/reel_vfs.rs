@@ -110,6 +110,16 @@ impl Inner {
         self.chain.lock().unwrap_or_else(|e| e.into_inner())
     }
 
+    /// Returns the chain, read again where it lacks a reel of `reels`: another
+    /// process may have brought it.
+    fn chain_with(&self, reels: &[Reel]) -> io::Result<MutexGuard<'_, Chain>> {
+        let mut chain = self.chain();
+        if !reels.iter().all(|reel| chain.holds(&reel.root)) {
+            chain.refresh()?;
+        }
+        Ok(chain)
+    }
+
     /// Returns the place of a reel in the statement.
     fn place(&self, path: &VPath) -> io::Result<usize> {
         self.reels
@@ -132,7 +142,7 @@ impl Inner {
 
 impl Vfs for ReelVfs {
     fn list(&self) -> io::Result<Vec<Entry>> {
-        let chain = self.0.chain();
+        let chain = self.0.chain_with(&self.0.reels)?;
         let mut entries = Vec::new();
         for reel in self.0.reels.iter().filter(|reel| chain.holds(&reel.root)) {
             let path = VPath::parse(reel.file_name().as_bytes()).map_err(io::Error::other)?;
@@ -144,7 +154,8 @@ impl Vfs for ReelVfs {
 
     fn open(&self, path: &VPath) -> io::Result<Box<dyn ReadAt>> {
         let reel = &self.0.reels[self.0.place(path)?];
-        match Reader::new(&self.0.chain(), &reel.root) {
+        let chain = self.0.chain_with(std::slice::from_ref(reel))?;
+        match Reader::new(&chain, &reel.root) {
             Some(reader) => Ok(Box::new(reader)),
             None => Err(io::Error::new(
                 io::ErrorKind::NotFound,
@@ -162,12 +173,14 @@ impl Vfs for ReelVfs {
                 format!("expected {path} of {} bytes, got {size}", reel.length),
             ));
         }
-        if self.0.chain().holds(&reel.root) {
+        let chain = self.0.chain_with(std::slice::from_ref(reel))?;
+        if chain.holds(&reel.root) {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 format!("{path} is held already"),
             ));
         }
+        drop(chain);
         Ok(Box::new(Writer::open(Arc::clone(&self.0), place)?))
     }
 
