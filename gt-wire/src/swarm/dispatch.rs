@@ -155,6 +155,11 @@ impl Swarm {
         self.dispatch.on
     }
 
+    /// Tells whether flash mode is on, or about to be.
+    pub(super) fn shows_nothing(&self) -> bool {
+        self.dispatch.origin
+    }
+
     /// A peer has said which pieces it has, or who it is.
     pub(super) fn dispatch_met(&mut self, conn: ConnId) {
         if !self.dispatch.on {
