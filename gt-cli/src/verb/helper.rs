@@ -172,10 +172,7 @@ impl Remote for Session<'_> {
         let mut tell = |told: &crate::told::Told| shower.show(told);
         runtime.block_on(async {
             follow.bring().await.map_err(|e| e.to_string())?;
-            if follow.is_settled() {
-                return Ok(());
-            }
-            bring::complete(follow, false, &mut tell)
+            bring::complete(follow, &mut tell)
                 .await
                 .map_err(|e| e.to_string())
         })?;
