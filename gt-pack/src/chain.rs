@@ -7,7 +7,6 @@
 mod layout;
 mod on_disk;
 mod packs;
-mod published;
 mod selection;
 
 use std::collections::BTreeMap;

@@ -84,6 +84,8 @@ pub struct Swarm {
     choker: Choker,
     dispatch: Dispatch,
     totals: Totals,
+    /// Peers that would send us something now.
+    sources: usize,
     announcing: bool,
     announce_at: Duration,
     announce_failures: u32,
@@ -110,6 +112,7 @@ impl Swarm {
             choker: Choker::default(),
             dispatch: Dispatch::new(),
             totals: Totals::default(),
+            sources: 0,
             announcing: true,
             announce_at: Duration::MAX,
             announce_failures: 0,
@@ -162,6 +165,12 @@ impl Swarm {
         }
         if self.now >= self.wake {
             self.on_time();
+            // What that brought about may be due at once; a wait is never over
+            // when it is returned, whatever comes of it.
+            if self.now >= self.wake {
+                self.on_time();
+                self.alarm_after(Duration::from_millis(1));
+            }
         }
         self.settle();
     }
@@ -212,6 +221,11 @@ impl Swarm {
     /// Makes sure that [`on_time`](Self::on_time) runs at `at`.
     fn alarm(&mut self, at: Duration) {
         self.wake = self.wake.min(at);
+    }
+
+    /// Puts the next time off to no sooner than `wait` from now.
+    fn alarm_after(&mut self, wait: Duration) {
+        self.wake = self.wake.max(self.now + wait);
     }
 
     /// Does everything that is due, and finds out when the next thing is.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gt_pack::small;
-use gt_trust::judge::{Receiver, Refusal};
+use gt_trust::judge::{Evidence, Receiver, Refusal};
 use gt_trust::offer::{Have, Want};
 use gt_trust::{Charter, Judgement, Offer, Rid, Time, Watermark, judge};
 use gt_wire::net::{self, Event, Node, Torrent, TorrentId};
@@ -485,7 +485,7 @@ impl Follow {
         Ok(judge(&receiver, offer, now))
     }
 
-    fn keep_evidence(&self, evidence: &[gt_trust::judge::Evidence]) -> Result<(), state::Error> {
+    fn keep_evidence(&self, evidence: &[Evidence]) -> Result<(), state::Error> {
         for evidence in evidence {
             let [one, other] = evidence.marks();
             let name = format!("{}-{}", one.identity, other.identity);

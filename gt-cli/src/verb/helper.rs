@@ -48,6 +48,7 @@ pub fn run(env: &mut Env) -> Result<(), Failure> {
     };
     let mut shower = Shower::new(&mut *env.stderr, env.terminal);
     shower.progress = env.terminal;
+    shower.terse = true;
     let mut session = Session {
         runtime: Some(runtime()?),
         follow: None,
@@ -189,7 +190,10 @@ impl Remote for Session<'_> {
     fn option(&mut self, option: Choice) {
         match option {
             Choice::Progress(on) => self.shower.progress = on,
-            Choice::Verbosity(level) => self.shower.loud = level > 0,
+            Choice::Verbosity(level) => {
+                self.shower.loud = level > 0;
+                self.shower.terse = level < 2;
+            }
         }
     }
 }

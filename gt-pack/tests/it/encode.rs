@@ -6,9 +6,10 @@ use gt_pack::bundle::Header;
 use gt_pack::encode::{self, Error, Moment, Options, Reel};
 use gt_pack::published::{Known, Nothing, Published, published_refs};
 use gt_pack::repository::{self, GitRepository, Repository};
-use gt_pack::{Kind, ObjectId};
+use gt_pack::{Chain, Kind, ObjectId};
 
 use crate::git::{Git, text};
+use crate::reel::Made;
 
 type Refs = Vec<(Vec<u8>, ObjectId)>;
 
@@ -57,8 +58,9 @@ impl Stream {
     }
 }
 
-/// A history with all that a tree can hold and a commit can do.
-fn history() -> Vec<u8> {
+/// A history with all that a tree can hold and a commit can do, and a file of
+/// so many bytes.
+fn history(huge: usize) -> Vec<u8> {
     let mut s = Stream::default();
     let lib = text(1, 300);
     let big: String = text(2, 30_000);
@@ -91,7 +93,7 @@ fn history() -> Vec<u8> {
     s.commit("main", 31, &[22, 20, 30]);
     s.text(
         "huge",
-        &"a line of a file above every ceiling\n".repeat((17 << 20) / 37),
+        &"a line of a file above every ceiling\n".repeat(huge / 37),
     );
     s.commit("main", 32, &[31]);
     s.line("D huge");
@@ -110,6 +112,10 @@ fn tag(git: &Git, name: &str, kind: &str, object: &ObjectId) -> ObjectId {
 }
 
 fn made_up() -> Git {
+    made_up_with(1 << 10)
+}
+
+fn made_up_with(huge: usize) -> Git {
     let git = Git::bare();
     git.with(
         [
@@ -118,7 +124,7 @@ fn made_up() -> Git {
             "fast-import",
             "--quiet",
         ],
-        &history(),
+        &history(huge),
     );
     let v1 = tag(&git, "v1", "commit", &git.oid("main~8"));
     tag(&git, "v1-again", "tag", &v1);
@@ -227,7 +233,7 @@ fn ids(reel: &Reel) -> BTreeSet<ObjectId> {
 /// however many threads.
 #[test]
 fn golden_reels() {
-    let loose = made_up();
+    let loose = made_up_with(17 << 20);
     let mut lines = String::new();
     let fresh = Moment::new(&refs(&loose), &[], HEAD);
     let whole = |git: &Git, threads| encoded(git, &Nothing, &fresh, threads).unwrap();
@@ -290,6 +296,29 @@ fn a_chain_holds_every_object_once() {
     }
     assert_eq!(all, reachable(&git, &["--all".into()]));
     copy.run(["fsck", "--full", "--strict"]);
+}
+
+/// What was imported serves as the chain for the next reel, which comes out
+/// as the publisher's.
+#[test]
+fn imported_reels_are_the_chain() {
+    let git = made_up();
+    let mirror = Git::bare();
+    let mut earlier: Vec<Made> = Vec::new();
+    for ((reel, bytes), moment) in chain(&git, 2).into_iter().zip(moments(&git)) {
+        let held = Chain::open(mirror.path()).unwrap().all();
+        let (again, same) = encoded(&git, &held, &moment, 1).unwrap();
+        assert!(same == bytes);
+        assert_eq!(again, reel);
+        let refs = moment.tips().iter().cloned().collect();
+        let made = Made::of(earlier.len() as u64, bytes, refs);
+        let others: Vec<&Made> = earlier.iter().collect();
+        made.import(&mirror, &others).unwrap();
+        earlier.push(made);
+    }
+    let held = Chain::open(mirror.path()).unwrap().all();
+    let last = moments(&git).pop().unwrap();
+    assert_eq!(encoded(&git, &held, &last, 1), None);
 }
 
 #[test]

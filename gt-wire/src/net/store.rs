@@ -90,14 +90,24 @@ impl Store {
         })
     }
 
-    /// Reads a block; padding is zeros.
+    /// Reads a block; padding is zeros, and so is what lies behind the end of a
+    /// short piece of v2.
     pub(super) fn read(self: &Arc<Self>, block: Block) -> Result<Bytes, Failure> {
         self.read_io(block).map_err(|e| failure("read", &e))
     }
 
     fn read_io(self: &Arc<Self>, block: Block) -> io::Result<Bytes> {
-        let spans = self.spans(block)?;
-        if let [span] = spans[..]
+        let inside = match self.geometry.serves(block) {
+            true => {
+                let left = self.geometry.piece_len(block.piece) - block.offset;
+                let length = block.length.min(left);
+                Block { length, ..block }
+            }
+            false => block,
+        };
+        let spans = self.spans(inside)?;
+        if inside == block
+            && let [span] = spans[..]
             && !self.is_padding(span)
         {
             let slot = self.opened(span.file)?;

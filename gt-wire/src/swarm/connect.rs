@@ -10,6 +10,7 @@ use super::Swarm;
 use super::input::ConnId;
 use super::link::Link;
 use super::output::{Event, Output, Reason};
+use crate::PeerId;
 use crate::extended::Extensions;
 use crate::handshake::{Abilities, Handshake};
 use crate::limits;
@@ -69,8 +70,15 @@ impl Swarm {
     }
 
     fn shake(&mut self, conn: ConnId, info_hash: crate::InfoHash) {
+        // A v1 torrent's other name would be a v2 hash that it does not have:
+        // libtorrent ends such a connection.
+        let v2 = self.torrent.as_ref().is_some_and(|t| t.geometry.has_v2());
         let raw = Handshake {
-            abilities: Abilities::OURS,
+            abilities: if v2 {
+                Abilities::OURS
+            } else {
+                Abilities::OURS.without_v2()
+            },
             info_hash,
             peer_id: self.options.peer_id,
         }
@@ -144,14 +152,14 @@ impl Swarm {
             self.shake(conn, handshake.info_hash);
         }
         if handshake.abilities.extended() {
-            let payload = self.introduction().write();
+            let payload = self.introduction(handshake.peer_id).write();
             self.say(conn, Message::Extended { id: 0, payload });
         }
         self.show_pieces(conn);
     }
 
-    /// What our extension handshake says.
-    fn introduction(&self) -> Extensions {
+    /// What our extension handshake says to a peer.
+    fn introduction(&self, to: PeerId) -> Extensions {
         let mut said = Extensions::default();
         let serves = self.options.info.is_some() || self.options.fetch_info;
         for (name, number) in self.names.iter().zip(1u8..) {
@@ -167,16 +175,18 @@ impl Swarm {
             .info
             .as_ref()
             .and_then(|info| u32::try_from(info.len()).ok());
-        said.upload_only = self.torrent.as_ref().is_some_and(super::Torrent::is_seed);
+        // Others leave a peer that wants nothing and shows nothing.
+        said.upload_only = self.torrent.as_ref().is_some_and(super::Torrent::is_seed)
+            && (to.is_ours() || !self.shows_nothing());
         said
     }
 
     /// Says our extension handshake again to all, after it has changed.
     pub(super) fn reintroduce(&mut self) {
-        let payload = self.introduction().write();
         for conn in self.conns() {
-            if self.links[&conn].peer.abilities().extended() {
-                let payload = payload.clone();
+            let peer = &self.links[&conn].peer;
+            if let Some(handshake) = peer.handshake().filter(|h| h.abilities.extended()) {
+                let payload = self.introduction(handshake.peer_id).write();
                 self.say(conn, Message::Extended { id: 0, payload });
             }
         }
@@ -233,8 +243,8 @@ impl Swarm {
             let why = why.clone();
             self.outputs.push_back(Output::Disconnect { conn, why });
         }
-        let open = link.is_open();
-        self.book.gone(self.now, link.addr, link.outgoing, open);
+        let good = link.is_open() && !matches!(why, Reason::Protocol(_));
+        self.book.gone(self.now, link.addr, link.outgoing, good);
         self.forget_server(conn, &link);
         if let Some(torrent) = &mut self.torrent {
             if link.counted {
@@ -261,6 +271,7 @@ impl Swarm {
         let addr = link.addr;
         self.event(Event::PeerGone { conn, addr, why });
         if !self.stopped {
+            self.count_sources();
             self.fill_slots();
             self.refill_all();
             self.ask_layers();

@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::Swarm;
 use super::input::ConnId;
 use super::link::Link;
+use crate::bitfield::Bitfield;
 use crate::geometry::PieceIndex;
 use crate::message::Message;
 
@@ -151,7 +152,12 @@ impl Swarm {
             // The crowd of before has gone; this may be the next one.
             self.begin_dispatch();
         }
-        self.dispatch.on && !self.links.values().any(Link::is_seed)
+        self.dispatch.on
+    }
+
+    /// Tells whether flash mode is on, or about to be.
+    pub(super) fn shows_nothing(&self) -> bool {
+        self.dispatch.origin
     }
 
     /// A peer has said which pieces it has, or who it is.
@@ -161,9 +167,10 @@ impl Swarm {
         }
         if let Some(link) = self.links.get(&conn)
             && link.is_seed()
-            && link.uploaded == 0
+            && link.peer.have().is_empty()
         {
-            // Somebody who has everything and not from us: another origin.
+            // It says that it wants nothing and shows nothing: another origin
+            // in this mode, and each would wait for the other's crowd.
             return self.leave_dispatch();
         }
         self.dispatch_go();
@@ -314,7 +321,7 @@ impl Swarm {
             self.help();
             self.give_extra();
         }
-        if self.links.values().any(receives) || self.dispatch.seed_since.is_some() {
+        if self.links.values().any(receives) {
             self.alarm(self.now + LOOK);
         }
     }
@@ -439,8 +446,8 @@ impl Swarm {
             .min_by_key(|piece| torrent.picker.count(*piece))
     }
 
-    /// Leaves flash mode when somebody else has everything and the crowd has
-    /// had its time, or nobody lacks anything (O5).
+    /// Leaves flash mode when somebody else has everything and the crowd, those
+    /// too who come a moment later, has had its time (O5).
     fn consider_leaving(&mut self) {
         if !self.links.values().any(Link::is_seed) {
             self.dispatch.seed_since = None;
@@ -451,8 +458,11 @@ impl Swarm {
             .dispatch
             .began
             .map_or(Duration::ZERO, |began| since.saturating_sub(began));
-        if since + GRACE.max(lasted / 4) <= self.now || !self.links.values().any(receives) {
+        let end = since + GRACE.max(lasted / 4);
+        if end <= self.now {
             self.leave_dispatch();
+        } else {
+            self.alarm(end);
         }
     }
 
@@ -471,6 +481,9 @@ impl Swarm {
             let Some(shown) = link.shown.take() else {
                 continue;
             };
+            if link.is_seed() {
+                continue;
+            }
             let hidden: Vec<u32> = (0..pieces)
                 .filter(|p| !shown.has(*p) && !link.peer.have().has(*p))
                 .collect();
@@ -496,13 +509,17 @@ impl Swarm {
             .map(|(piece, _)| *piece)
             .collect();
         let lost = link.peer.have().iter().map(PieceIndex);
+        let mut unsent = Bitfield::empty(torrent.geometry.pieces());
+        for piece in &self.dispatch.unsent {
+            unsent.insert(*piece);
+        }
         for piece in held.iter().copied().chain(lost) {
             if torrent.picker.count(piece) > 0 {
                 continue;
             }
             if self.dispatch.hands.get(&piece).is_none_or(|h| h.to == conn) {
                 self.dispatch.settle(piece);
-                if !self.dispatch.unsent.contains(&piece.0) {
+                if unsent.insert(piece.0) {
                     self.dispatch.unsent.push(piece.0);
                 }
             }

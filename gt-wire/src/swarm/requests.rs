@@ -24,6 +24,10 @@ const FIRST_WAIT: Duration = Duration::from_secs(3);
 /// The shortest wait for a peer whose pace is known.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 
+/// For how long a block is owed before an idle peer is asked for it as well.
+/// Paces say too little for that: short bursts make equal peers look unequal.
+const OVERDUE: Duration = Duration::from_millis(500);
+
 /// The longest.
 const MOST_WAIT: Duration = Duration::from_secs(30);
 
@@ -56,8 +60,10 @@ impl Link {
     }
 
     /// Returns below how many outstanding requests more are made: enough to
-    /// cover the time that a request and its answer take.
-    fn low_water(&self) -> usize {
+    /// cover the time that a request and its answer take. Where there are
+    /// other sources it is better to be idle for that time than to be
+    /// committed early, so that the depth falls with their cube.
+    fn low_water(&self, sources: usize) -> usize {
         let latency = self.latency.unwrap_or_default().as_secs_f64();
         let covered = (1.5 * self.pace * latency / BLOCK as f64) as usize;
         let most = self
@@ -66,7 +72,8 @@ impl Link {
             .and_then(|e| e.queue)
             .unwrap_or(REQQ)
             .min(QUEUE_REQUESTS as u32) as usize;
-        (2 + covered).min(most.max(1))
+        let shared = AT_ONCE * 4 / sources.max(1).pow(3);
+        (2 + covered.min(shared)).min(most.max(1))
     }
 }
 
@@ -76,6 +83,12 @@ impl Swarm {
         self.torrent.as_ref().is_some_and(|t| {
             !t.failed && t.stalled.is_none() && t.writing < WRITING && !self.stopped
         })
+    }
+
+    /// Counts the peers that would send us something now.
+    pub(super) fn count_sources(&mut self) {
+        let gives = |link: &&Link| link.interested && !link.peer.is_choking() && link.snubs == 0;
+        self.sources = self.links.values().filter(gives).count();
     }
 
     /// Asks every peer for what it can give.
@@ -92,6 +105,7 @@ impl Swarm {
         if !self.may_ask() {
             return;
         }
+        let sources = self.sources;
         let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
             return;
         };
@@ -100,7 +114,7 @@ impl Swarm {
         }
         // A peer that let requests run out is tried with one block at a time.
         let probing = link.snubs > 0;
-        let low = if probing { 1 } else { link.low_water() };
+        let low = if probing { 1 } else { link.low_water(sources) };
         let mut asked = Vec::new();
         while link.asks.len() < low {
             let most = if probing { 1 } else { AT_ONCE };
@@ -177,7 +191,6 @@ impl Swarm {
             return Vec::new();
         }
         let (now, links) = (self.now, &self.links);
-        let my_time = BLOCK as f64 / mine.pace.max(1.0);
         let slow = |other: ConnId, block: Block| {
             let Some(other) = links.get(&other) else {
                 return true;
@@ -186,10 +199,7 @@ impl Swarm {
                 .asks
                 .get(&block)
                 .map_or(Duration::ZERO, |at| now.saturating_sub(*at));
-            let their_time = (other.asks.len() * BLOCK) as f64 / other.pace.max(1.0);
-            other.snubs > 0
-                || (mine.pace > 0.0 && other.pace > 0.0 && their_time > 2.0 * my_time)
-                || waited > LEAST_WAIT
+            other.snubs > 0 || waited > OVERDUE
         };
         let have = mine.peer.have();
         let mut taken = Vec::new();
@@ -278,6 +288,7 @@ impl Swarm {
     /// A peer chokes us: without the fast extension, whatever we asked for is
     /// forgotten; with it, each request is rejected or answered.
     pub(super) fn was_choked(&mut self, conn: ConnId) {
+        self.count_sources();
         let Some(link) = self.links.get(&conn) else {
             return;
         };
@@ -364,6 +375,9 @@ impl Swarm {
             } else {
                 self.alarm(at);
             }
+        }
+        if late {
+            self.count_sources();
         }
         if late || self.torrent.as_ref().is_some_and(|t| t.stalled.is_none()) {
             self.refill_all();

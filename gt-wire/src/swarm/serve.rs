@@ -66,7 +66,7 @@ impl Swarm {
         let (Some(torrent), Some(link)) = (&self.torrent, self.links.get_mut(&conn)) else {
             return;
         };
-        if !torrent.geometry.contains(block) {
+        if !torrent.geometry.serves(block) {
             let why = format!(
                 "expected a block inside of piece {}, got one up to {}",
                 block.piece,

@@ -8,22 +8,29 @@ use crate::PeerId;
 /// The time over which a rate forgets.
 const MEMORY: f64 = 2.0;
 
+/// Below this age a rate is not told from a burst, in seconds.
+const YOUNGEST: f64 = 0.005;
+
 /// Bytes a second, the recent ones weighing most.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rate {
     amount: f64,
     at: Duration,
+    /// When the first bytes came: a young rate has less to forget.
+    since: Option<Duration>,
 }
 
 impl Rate {
     pub(super) fn add(&mut self, now: Duration, bytes: usize) {
         self.amount = self.faded(now) + bytes as f64;
         self.at = now;
+        self.since.get_or_insert(now);
     }
 
     /// Returns bytes a second.
     pub(super) fn value(&self, now: Duration) -> f64 {
-        self.faded(now) / MEMORY
+        let age = now.saturating_sub(self.since.unwrap_or(now)).as_secs_f64();
+        self.faded(now) / (MEMORY * (1.0 - (-age.max(YOUNGEST) / MEMORY).exp()))
     }
 
     fn faded(&self, now: Duration) -> f64 {
@@ -54,4 +61,25 @@ pub struct PeerStats {
     pub pieces: u32,
     /// Requests that it has not answered.
     pub outstanding: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_rate_is_seen_early_and_forgotten() {
+        let mut rate = Rate::default();
+        let step = Duration::from_millis(1);
+        let mut now = Duration::from_secs(9);
+        for n in 0..5000 {
+            now += step;
+            rate.add(now, 1000);
+            if n > 20 {
+                let seen = rate.value(now);
+                assert!((0.9e6..1.1e6).contains(&seen), "{n}: {seen}");
+            }
+        }
+        assert!(rate.value(now + Duration::from_secs(20)) < 1000.0);
+    }
 }

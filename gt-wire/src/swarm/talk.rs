@@ -30,6 +30,7 @@ impl Swarm {
                 if let Some(link) = self.links.get_mut(&conn) {
                     link.refused.clear();
                 }
+                self.count_sources();
                 self.refill(conn);
             }
             Message::Interested | Message::NotInterested => self.fill_slots(),
@@ -120,6 +121,7 @@ impl Swarm {
             return;
         }
         link.interested = wants;
+        self.count_sources();
         self.say(
             conn,
             if wants {

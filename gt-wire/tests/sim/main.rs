@@ -12,5 +12,7 @@ mod crowd;
 mod garbage;
 mod liars;
 mod node;
+mod pure;
+mod topic;
 mod trouble;
 mod world;

@@ -138,10 +138,6 @@ impl Node {
         self
     }
 
-    pub fn options(&mut self) -> &mut Options {
-        &mut self.options
-    }
-
     pub fn is_up(&self) -> bool {
         self.swarm.is_some()
     }

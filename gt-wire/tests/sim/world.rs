@@ -2,7 +2,7 @@
 //! crashes. Everything follows from a seed.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hash};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -181,7 +181,12 @@ impl World {
         loop {
             let output = self.nodes[n].poll(self.now);
             let Some(output) = output else { return };
-            format!("{:?} {n} {output:?}", self.now).hash(&mut self.trace);
+            (self.now, n).hash(&mut self.trace);
+            match &output {
+                Output::Send { conn, bytes } => (conn, bytes).hash(&mut self.trace),
+                Output::Write { block, bytes } => (block, bytes).hash(&mut self.trace),
+                other => format!("{other:?}").hash(&mut self.trace),
+            }
             match output {
                 Output::Wait(at) => {
                     let node = &mut self.nodes[n];
