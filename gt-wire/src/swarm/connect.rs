@@ -34,6 +34,10 @@ const STUCK: Duration = Duration::from_secs(120);
 /// answers to floods, and messages of the caller's.
 const QUEUE: usize = 20 << 20;
 
+/// The name by which a peer of our own kind says that it has everything, an
+/// origin too that shows nothing. No message bears its number.
+pub(super) const WHOLE: &str = "gt_whole";
+
 /// Requests that we take from one peer at a time (`reqq`).
 pub(super) const QUEUE_REQUESTS: usize = 500;
 
@@ -69,8 +73,18 @@ impl Swarm {
     }
 
     fn shake(&mut self, conn: ConnId, info_hash: crate::InfoHash) {
+        // The bit for v2 offers the upgrade of a hybrid's connection; libtorrent
+        // ends a connection of a v1 torrent that bears it.
+        let hybrid = self
+            .torrent
+            .as_ref()
+            .is_some_and(|t| t.geometry.has_v1() && t.geometry.has_v2());
         let raw = Handshake {
-            abilities: Abilities::OURS,
+            abilities: if hybrid {
+                Abilities::OURS
+            } else {
+                Abilities::OURS.without_v2()
+            },
             info_hash,
             peer_id: self.options.peer_id,
         }
@@ -167,7 +181,12 @@ impl Swarm {
             .info
             .as_ref()
             .and_then(|info| u32::try_from(info.len()).ok());
-        said.upload_only = self.torrent.as_ref().is_some_and(super::Torrent::is_seed);
+        if self.torrent.as_ref().is_some_and(super::Torrent::is_seed) {
+            // Other clients leave a peer that gives only and shows nothing
+            // yet; ours have to know that it has everything.
+            said.numbers.insert(WHOLE.to_owned(), u8::MAX);
+            said.upload_only = !self.is_dispatching();
+        }
         said
     }
 

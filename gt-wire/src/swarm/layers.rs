@@ -91,7 +91,9 @@ impl Swarm {
         let mut load: BTreeMap<ConnId, usize> = self
             .links
             .values()
-            .filter(|link| link.peer.abilities().v2())
+            // Only layers of pure v2 torrents are fetched, and there every peer
+            // understands; libtorrent does not set the bit for v2 then.
+            .filter(|link| link.is_open())
             .map(|link| (link.conn, 0))
             .collect();
         for (conn, _) in torrent.layers.asked.values() {
