@@ -90,6 +90,13 @@ impl Abilities {
         self.0[7] & 0x01 != 0
     }
 
+    /// Returns the same without v2.
+    #[must_use]
+    pub fn without_v2(mut self) -> Self {
+        self.0[7] &= !0x10;
+        self
+    }
+
     /// Returns what both ends can do.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
@@ -160,6 +167,7 @@ mod tests {
     fn our_bits() {
         let ours = Abilities::OURS;
         assert!(ours.extended() && ours.fast() && ours.v2() && !ours.dht());
+        assert!(ours.without_v2().fast() && !ours.without_v2().v2());
         assert_eq!(ours.and(&Abilities::default()), Abilities::default());
     }
 }
