@@ -256,7 +256,7 @@ mod tests {
             },
             HashSpan { index: 1, ..good },
             HashSpan {
-                index: u32::MAX & !15,
+                index: u32::MAX - 15,
                 ..good
             },
             HashSpan {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::Swarm;
 use super::input::ConnId;
 use super::link::Link;
+use crate::bitfield::Bitfield;
 use crate::geometry::PieceIndex;
 use crate::message::Message;
 
@@ -508,13 +509,17 @@ impl Swarm {
             .map(|(piece, _)| *piece)
             .collect();
         let lost = link.peer.have().iter().map(PieceIndex);
+        let mut unsent = Bitfield::empty(torrent.geometry.pieces());
+        for piece in &self.dispatch.unsent {
+            unsent.insert(*piece);
+        }
         for piece in held.iter().copied().chain(lost) {
             if torrent.picker.count(piece) > 0 {
                 continue;
             }
             if self.dispatch.hands.get(&piece).is_none_or(|h| h.to == conn) {
                 self.dispatch.settle(piece);
-                if !self.dispatch.unsent.contains(&piece.0) {
+                if unsent.insert(piece.0) {
                     self.dispatch.unsent.push(piece.0);
                 }
             }

@@ -13,5 +13,6 @@ mod garbage;
 mod liars;
 mod node;
 mod pure;
+mod topic;
 mod trouble;
 mod world;

@@ -89,9 +89,9 @@ fn those_who_leave_when_done_take_no_last_copy_with_them() {
             world.run(Duration::from_secs(121), |world| {
                 (1..world.nodes.len()).any(|n| world.nodes[n].is_done() && !gone[n])
             });
-            for n in 1..world.nodes.len() {
-                if world.nodes[n].is_done() && !left[n] {
-                    left[n] = true;
+            for (n, left) in left.iter_mut().enumerate().skip(1) {
+                if world.nodes[n].is_done() && !*left {
+                    *left = true;
                     world.crash(n);
                 }
             }
