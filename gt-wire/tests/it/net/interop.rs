@@ -166,8 +166,7 @@ async fn serve_to(client: Client, version: Version) {
 async fn aria2_seeds_and_fetches() {
     fetch_from(Client::Aria2, Version::V1).await;
     serve_to(Client::Aria2, Version::V1).await;
-    // Hybrids are none of its: it writes the dictionary anew before it hashes
-    // it, without the empty keys of the file tree, and gets another hash.
+    // Of a hybrid's dictionary it makes another hash than everybody else.
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
