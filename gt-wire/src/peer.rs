@@ -20,6 +20,8 @@ pub struct Peer {
     pieces: Option<u32>,
     have: Bitfield,
     told: bool,
+    /// Pieces of a later bitfield that are still to be told of.
+    more: Vec<u32>,
     choking: bool,
     interested: bool,
 }
@@ -48,6 +50,7 @@ impl Peer {
             pieces,
             have: Bitfield::empty(pieces.unwrap_or(0)),
             told: false,
+            more: Vec::new(),
             choking: true,
             interested: false,
         }
@@ -70,12 +73,21 @@ impl Peer {
         if self.handshake.is_none() {
             return self.shake();
         }
+        if let Some(more) = self.more_pieces() {
+            return Ok(Some(more));
+        }
         while let Some(message) = self.decoder.next()? {
             if let Some(heard) = self.judge(message)? {
                 return Ok(Some(heard));
             }
         }
         Ok(None)
+    }
+
+    fn more_pieces(&mut self) -> Option<Heard> {
+        let piece = self.more.pop()?;
+        self.have.insert(piece);
+        Some(Heard::Have(PieceIndex(piece)))
     }
 
     fn shake(&mut self) -> Result<Option<Heard>, Error> {
@@ -106,8 +118,13 @@ impl Peer {
             {
                 return Err(Error::NotAgreed);
             }
-            Message::Bitfield(_) | Message::HaveAll | Message::HaveNone if self.told => {
-                return Err(Error::Again);
+            Message::HaveAll | Message::HaveNone if self.told => return Err(Error::Again),
+            // aria2 sends its bitfield again where that is shorter than the
+            // haves since: what is new in it is heard as haves.
+            Message::Bitfield(raw) if self.told => {
+                let set = Bitfield::read(raw, pieces)?;
+                self.more = set.iter().filter(|n| !self.have.has(*n)).collect();
+                return Ok(self.more_pieces());
             }
             _ => {}
         }
@@ -240,6 +257,26 @@ mod tests {
         );
         assert_eq!(say(&mut peer, have).unwrap(), None);
         assert_eq!(say(&mut peer, Message::HaveAll), Err(Error::Again));
+    }
+
+    #[test]
+    fn a_later_bitfield_is_heard_as_haves() {
+        let mut peer = open(Abilities::OURS);
+        say(&mut peer, Message::HaveNone).unwrap();
+        say(&mut peer, Message::Have(PieceIndex(8))).unwrap();
+        let mut set = Bitfield::empty(9);
+        for n in [1, 3, 8] {
+            set.insert(n);
+        }
+        let mut heard = say(&mut peer, Message::Bitfield(set.to_bytes())).unwrap();
+        let mut pieces = vec![];
+        while let Some(Heard::Have(piece)) = heard {
+            pieces.push(piece.0);
+            heard = peer.next().unwrap();
+        }
+        pieces.sort_unstable();
+        assert_eq!((heard, pieces), (None, vec![1, 3]));
+        assert_eq!(peer.have().count(), 3);
     }
 
     #[test]

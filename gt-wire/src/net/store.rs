@@ -61,7 +61,11 @@ impl OpenFiles {
     fn opened(&self, store: &Arc<Store>, file: FileIndex) {
         // A panic elsewhere leaves the queue as good as it was.
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back((Arc::downgrade(store), file));
+        // An entry of an earlier opening would shut the file that was just
+        // opened.
+        let this = Arc::downgrade(store);
+        queue.retain(|(other, f)| *f != file || !other.ptr_eq(&this));
+        queue.push_back((this, file));
         while queue.len() > self.limit
             && let Some((store, file)) = queue.pop_front()
         {
