@@ -1,0 +1,108 @@
+//! Small files that are whole or absent, whatever happens while they are written.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+/// Writes a file so that after a crash it holds the old or the new bytes, and
+/// makes it survive a loss of power before it returns.
+///
+/// # Errors
+/// What the file system says, with the file's name; the old bytes are kept.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with_mode(path, bytes, 0o644)
+}
+
+/// Writes a file that only the person may read, in a folder that only the
+/// person may look into.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|e| named(parent, e))?;
+        fs::set_permissions(parent, fs::Permissions::from_mode(0o700))
+            .map_err(|e| named(parent, e))?;
+    }
+    write_with_mode(path, bytes, 0o600)
+}
+
+fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(|e| named(parent, e))?;
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.new", std::process::id()));
+    let temporary = parent.join(name);
+    let written = (|| {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(parent)?.sync_all()
+    })();
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+    }
+    written.map_err(|e| named(path, e))
+}
+
+/// Reads a file of at most `limit` bytes; `None` where there is none.
+///
+/// # Errors
+/// What the file system says, with the file's name, and
+/// [`io::ErrorKind::InvalidData`] for a longer file.
+pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.len() > limit => Err(named(
+            path,
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("expected at most {limit} bytes, got {}", meta.len()),
+            ),
+        )),
+        Ok(_) => fs::read(path).map(Some).map_err(|e| named(path, e)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(named(path, e)),
+    }
+}
+
+fn named(path: &Path, e: io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("{}: {e}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_or_new_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(read(&path, 10).unwrap().unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+        assert_eq!(
+            read(&path, 2).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+        assert!(read(&dir.path().join("c"), 2).unwrap().is_none());
+    }
+
+    #[test]
+    fn secrets_are_for_the_person_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys/secret");
+        write_secret(&path, b"s").unwrap();
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+    }
+}

@@ -1,0 +1,8 @@
+//! Deeds: each composes the five rooms and prints nothing.
+
+pub mod bring;
+pub mod demo;
+pub mod follow;
+pub mod mirror;
+pub mod publish;
+pub mod sample;

@@ -1,0 +1,134 @@
+//! Bringing a repository here once: who has it, what is newest, all of it;
+//! each wait bounded and ended with a reason.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::op::follow::{self, Follow, Tried};
+use crate::told::Told;
+
+/// How long others may still tell of something newer, after the first answer.
+const GRACE: Duration = Duration::from_millis(300);
+/// How long a transfer may stand still.
+const STALL: Duration = Duration::from_secs(60);
+
+/// Waits until somebody has told what the newest statement is.
+///
+/// # Errors
+/// [`Error::Nobody`] with what was tried, when `patience` is over.
+pub async fn learn(
+    follow: &mut Follow,
+    patience: Duration,
+    tell: &mut dyn FnMut(&Told),
+) -> Result<(), Error> {
+    let end = Instant::now() + patience;
+    let mut until = end;
+    let mut answered = false;
+    let mut refused = Vec::new();
+    loop {
+        let told = match timeout_at(until, follow.next()).await {
+            Ok(told) => told?,
+            Err(_) if answered => return Ok(()),
+            Err(_) => {
+                return Err(Error::Nobody {
+                    seconds: patience.as_secs(),
+                    tried: follow.tried(),
+                    refused,
+                });
+            }
+        };
+        tell(&told);
+        match &told {
+            Told::Statement { from: Some(_), .. } | Told::Confirmed(_) => {
+                answered = true;
+                until = end.min(Instant::now() + GRACE);
+            }
+            Told::Refused { from, why } => refused.push(format!("{from}: {why}")),
+            Told::Failed(why) => return Err(Error::Failed(why.clone())),
+            _ => {}
+        }
+    }
+}
+
+/// Waits until everything of the newest statement is here; for a mirror, its
+/// refs too.
+///
+/// # Errors
+/// [`Error::Failed`] where it cannot be completed, [`Error::Still`] where
+/// nothing has moved for a minute. What has come is kept.
+pub async fn complete(
+    follow: &mut Follow,
+    mirror: bool,
+    tell: &mut dyn FnMut(&Told),
+) -> Result<(), Error> {
+    let mut until = Instant::now() + STALL;
+    let mut last = "nothing has come".to_owned();
+    loop {
+        let told = match timeout_at(until, follow.next()).await {
+            Ok(told) => told?,
+            Err(_) => {
+                return Err(Error::Still {
+                    seconds: STALL.as_secs(),
+                    last,
+                    tried: follow.tried(),
+                });
+            }
+        };
+        tell(&told);
+        let newest = follow.statement().map(|s| s.sequence.0);
+        match told {
+            Told::Complete { sequence } if !mirror && Some(sequence) == newest => return Ok(()),
+            Told::Refs { sequence, .. } if Some(sequence) == newest => return Ok(()),
+            Told::Failed(why) => return Err(Error::Failed(why)),
+            Told::Stalled(why) => last = why,
+            Told::Progress { have, total, .. } => {
+                until = Instant::now() + STALL;
+                last = format!("{have} of {total} pieces have come");
+            }
+            // A block may be far smaller than a piece on a slow line.
+            Told::Traffic(traffic) if traffic.downloaded > 0 => until = Instant::now() + STALL,
+            Told::Reel(_) | Told::Statement { .. } => until = Instant::now() + STALL,
+            _ => {}
+        }
+    }
+}
+
+/// Why a repository was not brought.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nobody said that they have it.
+    #[error("nobody who has the repository was found within {seconds} s: {tried}{}", also(.refused))]
+    Nobody {
+        /// How long it was looked for.
+        seconds: u64,
+        /// What came of each place.
+        tried: Tried,
+        /// What peers said that was refused.
+        refused: Vec<String>,
+    },
+    /// It cannot be completed.
+    #[error("{0}")]
+    Failed(String),
+    /// Nothing moves.
+    #[error("nothing has come for {seconds} s ({last}; what has come is kept): {tried}")]
+    Still {
+        /// How long nothing moved.
+        seconds: u64,
+        /// How far it was.
+        last: String,
+        /// What came of each place.
+        tried: Tried,
+    },
+    /// Following broke.
+    #[error(transparent)]
+    Follow(#[from] follow::Error),
+}
+
+fn also(refused: &[String]) -> String {
+    match refused {
+        [] => String::new(),
+        some => format!("; refused: {}", some.join("; ")),
+    }
+}

@@ -1,0 +1,157 @@
+//! The torrent of one statement, and where its reels lie.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gt_pack::chain::Reel;
+use gt_pack::import;
+use gt_pack::reel_vfs::{self, ReelVfs};
+use gt_trust::{Identity, Statement};
+use gt_vfs::{ContentId, Root, Verdict, Vfs};
+use gt_wire::net::{Torrent, TorrentId};
+use gt_wire::{Info, PeerSource};
+
+use super::Options;
+use crate::convert;
+
+/// One statement's files.
+pub(super) struct Snapshot {
+    pub(super) statement: Statement,
+    pub(super) identity: Identity,
+    pub(super) torrent: Option<TorrentId>,
+    pub(super) complete: bool,
+    reels: Vec<Reel>,
+    vfs: Arc<dyn Vfs>,
+    cache: Option<PathBuf>,
+}
+
+impl Snapshot {
+    pub(super) fn open(options: &Options, statement: &Statement) -> Result<Self, Error> {
+        let reels = convert::reels(statement);
+        let common_dir = options.state.common_dir();
+        let partial = match &options.cache {
+            Some(cache) => cache.join("reels"),
+            None => options.state.partial(),
+        };
+        let mut how = reel_vfs::Options::new(
+            reels.clone(),
+            convert::refs(statement),
+            convert::head(statement),
+            partial,
+            Box::new(import::Open),
+        );
+        // Git removes the folder of a clone that was interrupted; what has
+        // come stays in the person's cache until all is there.
+        how.keep_partial = options.cache.is_some();
+        let reel_vfs = ReelVfs::open(common_dir, how)?;
+        Ok(Self {
+            identity: statement.identity(),
+            statement: statement.clone(),
+            torrent: None,
+            complete: false,
+            reels,
+            vfs: Arc::new(reel_vfs),
+            cache: options.cache.clone(),
+        })
+    }
+
+    /// Tells whether every reel is here.
+    pub(super) fn is_whole(&self) -> Result<bool, Error> {
+        let held = self.vfs.list()?;
+        Ok(self.reels.iter().all(|reel| {
+            held.iter()
+                .any(|entry| entry.id == Some(ContentId::Root(reel.root)))
+        }))
+    }
+
+    /// Returns what the node is to exchange: the info dictionary follows from
+    /// the statement. `None` where there is no reel at all.
+    pub(super) fn torrent(
+        &self,
+        sources: &[Arc<dyn PeerSource>],
+    ) -> Result<Option<Torrent>, Error> {
+        if self.reels.is_empty() {
+            return Ok(None);
+        }
+        let mut files = Vec::new();
+        for reel in &self.reels {
+            files.push((convert::reel_path(reel)?, reel.length, reel.root));
+        }
+        let name = data_encoding::HEXLOWER.encode(&self.statement.repository.topic());
+        let info = Info::from_roots(name.as_bytes(), self.statement.piece_length, files)
+            .map_err(|e| Error::Torrent(e.to_string()))?;
+        let mut torrent = Torrent::new(&info, Arc::clone(&self.vfs));
+        if let Some(content) = &mut torrent.content {
+            // A thin reel can only be judged after those it stands on.
+            content.close_in_order = true;
+        }
+        torrent.sources = sources.to_vec();
+        Ok(Some(torrent))
+    }
+
+    /// Writes the newest reel, which came with its statement. Returns why it
+    /// was rejected, if it was.
+    pub(super) async fn put_last_reel(&self, bytes: Bytes) -> Result<Option<String>, Error> {
+        let Some((last, before)) = self.reels.split_last() else {
+            return Ok(None);
+        };
+        let held = self.vfs.list()?;
+        let ready = before.iter().all(|reel| {
+            held.iter()
+                .any(|entry| entry.id == Some(ContentId::Root(reel.root)))
+        });
+        // What a peer sends beside a good statement may still be anything: it
+        // is not the publisher's fault, and the reel comes by its pieces.
+        if !ready || bytes.len() as u64 != last.length || Root::of(&bytes) != last.root {
+            return Ok(None);
+        }
+        let path = convert::reel_path(last)?;
+        let vfs = Arc::clone(&self.vfs);
+        let size = last.length;
+        let verdict = tokio::task::spawn_blocking(move || {
+            let writer = vfs.create(&path, size)?;
+            writer.write_at(0, &bytes)?;
+            writer.close()
+        })
+        .await
+        .map_err(|e| io::Error::other(e.to_string()))??;
+        Ok(match verdict {
+            Verdict::Accept => None,
+            Verdict::Reject { why } => Some(why),
+        })
+    }
+
+    /// Returns the bytes of a reel, where it is here.
+    pub(super) fn read_reel(&self, n: usize) -> Option<Bytes> {
+        let reel = self.reels.get(n)?;
+        let file = self.vfs.open(&convert::reel_path(reel).ok()?).ok()?;
+        let mut bytes = vec![0; usize::try_from(file.size()).ok()?];
+        file.read_exact_at(0, &mut bytes).ok()?;
+        Some(bytes.into())
+    }
+
+    /// The clone is whole: what waited for it is not needed any more.
+    pub(super) fn clear_cached(&self) {
+        if let Some(cache) = &self.cache {
+            // Left-overs are found and removed the next time.
+            let _ = std::fs::remove_dir_all(cache);
+        }
+    }
+}
+
+/// Why a snapshot cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The disk.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A reel's name.
+    #[error(transparent)]
+    Path(#[from] gt_vfs::vpath::Error),
+    /// The statement makes no torrent.
+    #[error("{0}")]
+    Torrent(String),
+}

@@ -1,0 +1,259 @@
+//! `gt clone`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gt_trust::Address;
+
+use super::show::{self, Shower};
+use super::{Failure, broken, end, refused, runtime, seed};
+use crate::Env;
+use crate::args::CloneWords;
+use crate::git::Git;
+use crate::op::bring;
+use crate::op::follow::{self, Follow, Places};
+use crate::state::State;
+
+/// Clones: a bare mirror by itself, a work tree through git.
+///
+/// # Errors
+/// What stood in the way; what has come is kept for the next time.
+pub fn run(env: &mut Env, words: &CloneWords) -> Result<(), Failure> {
+    let address: Address = words
+        .address
+        .parse()
+        .map_err(|e| Failure::Refused(format!("{}: {e}", words.address)))?;
+    if words.mirror {
+        mirror(env, words, &address)
+    } else {
+        work_tree(env, words, address)
+    }
+}
+
+fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    let git = Git::at(env, &env.cwd);
+    let result = runtime.block_on(async {
+        let folder = match &words.folder {
+            Some(folder) => env.cwd.join(folder),
+            None => {
+                let name = name_of(env, words, address, &git).await?;
+                env.cwd.join(format!("{name}.git"))
+            }
+        };
+        let state = prepare_mirror(&git, &folder, address, &words.address)?;
+        let options = follow::Options {
+            git: git.elsewhere(&folder),
+            rid: address.rid,
+            state,
+            places: Places::of(address, &words.net.trackers, &words.net.peers).map_err(refused)?,
+            listen: words.net.listen.clone(),
+            cache: None,
+            allow_stale: words.allow_stale,
+            only_learn: false,
+            now: env.now,
+        };
+        let mut follow = Follow::start(options).await.map_err(broken)?;
+        let brought = {
+            let out = &mut env.stdout;
+            let mut shower = Shower::new(&mut *env.stderr, env.terminal);
+            if !words.json {
+                shower.say(&format!("Cloning into {}", folder.display()));
+            }
+            let mut tell = |told: &crate::told::Told| {
+                if words.json {
+                    show::json(&mut **out, told);
+                } else {
+                    shower.show(told);
+                }
+            };
+            let patience = Duration::from_secs(words.wait);
+            match bring::learn(&mut follow, patience, &mut tell).await {
+                Ok(()) => bring::complete(&mut follow, true, &mut tell).await,
+                Err(e) => Err(e),
+            }
+        };
+        if let Err(e) = brought {
+            follow.stop().await;
+            return Err(refused(e));
+        }
+        if words.seed {
+            return seed::serve(env, &mut follow, words.json).await;
+        }
+        follow.stop().await;
+        Ok(())
+    });
+    end(runtime);
+    result
+}
+
+/// Makes the bare repository, or finds the one that an interrupted clone of
+/// the same address left.
+fn prepare_mirror(
+    git: &Git,
+    folder: &Path,
+    address: &Address,
+    typed: &str,
+) -> Result<State, Failure> {
+    let state = State::of(folder);
+    if folder.exists() {
+        let before = state.address().ok().flatten();
+        let same = before
+            .and_then(|text| text.parse::<Address>().ok())
+            .is_some_and(|a| a.rid == address.rid);
+        let empty = folder
+            .read_dir()
+            .map_err(|e| Failure::Broken(format!("{}: {e}", folder.display())))?
+            .next()
+            .is_none();
+        if same && state.is_mirror() {
+            return Ok(state);
+        }
+        if !empty {
+            return Err(Failure::Refused(format!(
+                "{} already exists and is not an empty directory",
+                folder.display()
+            )));
+        }
+    }
+    std::fs::create_dir_all(folder)
+        .map_err(|e| Failure::Broken(format!("{}: {e}", folder.display())))?;
+    let git = git.elsewhere(folder);
+    git.ask(["init", "-q", "--bare", "."]).map_err(broken)?;
+    for (key, value) in [
+        ("remote.origin.url", typed),
+        ("remote.origin.fetch", "+refs/*:refs/*"),
+        ("remote.origin.mirror", "true"),
+    ] {
+        git.ask(["config", key, value]).map_err(broken)?;
+    }
+    state.keep_address(typed).map_err(broken)?;
+    state.make_mirror().map_err(broken)?;
+    Ok(state)
+}
+
+/// Lets git clone, with the remote helper that lies beside this program.
+fn work_tree(env: &mut Env, words: &CloneWords, mut address: Address) -> Result<(), Failure> {
+    address.trackers.extend(words.net.trackers.iter().cloned());
+    address
+        .peers
+        .extend(words.net.peers.iter().map(ToString::to_string));
+    let git = Git::at(env, &env.cwd);
+    let folder = match &words.folder {
+        Some(folder) => folder.clone(),
+        None => {
+            let runtime = runtime()?;
+            let name = runtime.block_on(name_of(env, words, &address, &git));
+            end(runtime);
+            PathBuf::from(name?)
+        }
+    };
+    let mut args: Vec<OsString> = vec!["clone".into()];
+    args.push("-c".into());
+    args.push(format!("gt.wait={}", words.wait).into());
+    if words.allow_stale {
+        args.push("-c".into());
+        args.push("gt.allowStale=true".into());
+    }
+    args.extend(["--".into(), address.to_string().into(), folder.into()]);
+    run_git(&helper_beside(git), &args)
+}
+
+/// Returns git with this program's folder in front of its search path, so
+/// that it finds git-remote-gt.
+pub(super) fn helper_beside(git: Git) -> Git {
+    let Some(folder) = std::env::current_exe()
+        .ok()
+        .and_then(|exe| exe.parent().map(Path::to_path_buf))
+    else {
+        return git;
+    };
+    let mut path = folder.into_os_string();
+    if let Some(before) = git.variable("PATH") {
+        path.push(":");
+        path.push(before);
+    }
+    git.with("PATH", path)
+}
+
+/// Runs git on the person's own streams.
+pub(super) fn run_git(git: &Git, args: &[OsString]) -> Result<(), Failure> {
+    let status = git
+        .command(args)
+        .stdin(std::process::Stdio::inherit())
+        .status()
+        .map_err(|e| Failure::Broken(format!("git cannot be run: {e}")))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure::Refused(format!(
+            "git {} ended with {status}",
+            args.first()
+                .map(|a| a.to_string_lossy())
+                .unwrap_or_default()
+        )))
+    }
+}
+
+/// Learns what the repository is called, for a folder of that name.
+async fn name_of(
+    env: &Env,
+    words: &CloneWords,
+    address: &Address,
+    git: &Git,
+) -> Result<String, Failure> {
+    let place = tempfile::tempdir().map_err(broken)?;
+    let state = State::of(place.path());
+    let options = follow::Options {
+        git: git.clone(),
+        rid: address.rid,
+        state: state.clone(),
+        places: Places::of(address, &words.net.trackers, &words.net.peers).map_err(refused)?,
+        listen: Vec::new(),
+        cache: Some(place.path().join("cache")),
+        allow_stale: words.allow_stale,
+        only_learn: true,
+        now: env.now,
+    };
+    let mut follow = Follow::start(options).await.map_err(broken)?;
+    let learnt = bring::learn(&mut follow, Duration::from_secs(words.wait), &mut |_| {}).await;
+    follow.stop().await;
+    learnt.map_err(refused)?;
+    let charter = state.charter().map_err(broken)?;
+    Ok(charter
+        .map(|c| folder_name(&c.text.name))
+        .unwrap_or_else(|| address.rid.to_string()))
+}
+
+/// Returns a name that is safe as a folder's, whatever the publisher called
+/// the repository.
+fn folder_name(name: &str) -> String {
+    let safe: String = name
+        .chars()
+        .map(|c| match c {
+            c if c.is_alphanumeric() => c,
+            '-' | '_' | '.' | '+' => c,
+            _ => '-',
+        })
+        .take(100)
+        .collect();
+    match safe.trim_matches(['.', '-']) {
+        "" => "repository".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_publisher_does_not_choose_the_path() {
+        assert_eq!(folder_name("ripgrep"), "ripgrep");
+        assert_eq!(folder_name("../../etc/passwd"), "etc-passwd");
+        assert_eq!(folder_name("--upload-pack=x"), "upload-pack-x");
+        assert_eq!(folder_name("..."), "repository");
+        assert_eq!(folder_name(".git"), "git");
+    }
+}

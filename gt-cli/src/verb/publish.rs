@@ -1,0 +1,116 @@
+//! `gt publish`.
+
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+
+use gt_pack::verify::{Progress, Stage};
+
+use super::{Failure, broken, git_at, refused};
+use crate::Env;
+use crate::args::Publish;
+use crate::meter::{Meter, size};
+use crate::op::publish::{self, Error, Wish};
+
+/// Publishes and prints the address.
+///
+/// # Errors
+/// What stood in the way; what was published before still holds.
+pub fn run(env: &mut Env, words: &Publish) -> Result<(), Failure> {
+    let git = git_at(env, words.repository.as_deref());
+    let wish = Wish {
+        name: words.name.clone(),
+        description: words.description.clone(),
+        trackers: words.trackers.clone(),
+        patterns: words.refs.clone(),
+        force: words.force,
+        prune: words.prune,
+        keys: env.data_folder().map(|d| d.join("keys")),
+        now: (env.now)(),
+    };
+    let shown = Shown {
+        terminal: env.terminal,
+        line: Mutex::new((None, Box::new(std::io::stderr()))),
+    };
+    let published = publish::publish(&git, &wish, &shown).map_err(|e| match e {
+        Error::Io(_) | Error::State(_) | Error::Git(_) => broken(e),
+        e => refused(e),
+    })?;
+    let err = &mut env.stderr;
+    if published.first {
+        let key = if published.own_key {
+            "a key that gt keeps in its data folder; set user.signingkey to use your own"
+        } else {
+            "your own signing key"
+        };
+        let _ = writeln!(err, "Sealed by {} ({key})", published.delegate);
+    }
+    let sequence = published.statement.sequence;
+    let refs = published.statement.refs.len();
+    if !published.fresh {
+        let _ = writeln!(
+            err,
+            "Everything is published already: statement {sequence}, {refs} refs"
+        );
+    } else if let Some(made) = &published.reel {
+        let _ = writeln!(
+            err,
+            "Published statement {sequence}: {refs} refs; a reel of {} objects, {}",
+            made.objects,
+            size(made.reel.length)
+        );
+    } else {
+        let _ = writeln!(
+            err,
+            "Published statement {sequence}: {refs} refs, no new objects"
+        );
+    }
+    if !published.behind.is_empty() {
+        let _ = writeln!(
+            err,
+            "Behind what is published, and left as published: {}",
+            published.behind.join(", ")
+        );
+    }
+    if !published.absent.is_empty() {
+        let _ = writeln!(
+            err,
+            "Published and not here ({} refs); --prune unpublishes them",
+            published.absent.len()
+        );
+    }
+    writeln!(env.stdout, "{}", published.address).map_err(broken)
+}
+
+type Line = (Option<(Stage, Meter)>, Box<dyn std::io::Write + Send>);
+
+/// Shows how far the check of the reel is.
+struct Shown {
+    terminal: bool,
+    line: Mutex<Line>,
+}
+
+impl Progress for Shown {
+    fn at(&self, stage: Stage, done: u64, total: u64) -> ControlFlow<()> {
+        // Several threads tell; the one that finds another at it passes.
+        if let Ok(mut line) = self.line.try_lock() {
+            let (meter, out) = &mut *line;
+            let title = match stage {
+                Stage::Reading => "Reading reel",
+                Stage::Resolving => "Resolving deltas",
+                Stage::Connecting => "Checking links",
+                Stage::Writing => "Writing",
+                _ => "Working",
+            };
+            if meter.as_ref().is_none_or(|(at, _)| *at != stage) {
+                *meter = Some((stage, Meter::new(title, self.terminal)));
+            }
+            if self.terminal
+                && let Some((_, meter)) = meter
+            {
+                let _ = meter.show(&mut **out, done, total, None);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,134 @@
+//! `gt seed`.
+
+use std::io::Write;
+use std::time::Duration;
+
+use gt_trust::Address;
+
+use super::show::{self, Shower};
+use super::{Failure, asked_to_end, broken, end, git_at, refused, runtime};
+use crate::Env;
+use crate::args::{Net, Seed};
+use crate::git::Git;
+use crate::op::follow::{self, Follow, Places};
+use crate::state::State;
+use crate::told::{Told, Traffic};
+
+/// How often a person is told what was sent.
+const REPORT: Duration = Duration::from_secs(60);
+
+/// Serves a repository and follows it, until it is asked to end.
+///
+/// # Errors
+/// Where there is nothing to serve, or the node cannot start.
+pub fn run(env: &mut Env, words: &Seed) -> Result<(), Failure> {
+    let git = git_at(env, words.repository.as_deref());
+    let common_dir = git.common_dir().map_err(refused)?;
+    let state = State::of(&common_dir);
+    if state.rid().map_err(broken)?.is_none() {
+        return Err(Failure::Refused(format!(
+            "{} is neither published nor cloned with gt: run gt publish first",
+            common_dir.display()
+        )));
+    }
+    let options = options(env, &git, state, &words.net)?;
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        let mut follow = Follow::start(options).await.map_err(broken)?;
+        serve(env, &mut follow, words.json).await
+    });
+    end(runtime);
+    result
+}
+
+/// Returns how a repository with state is followed: by its published trackers
+/// and the address it was cloned from.
+pub(super) fn options(
+    env: &Env,
+    git: &Git,
+    state: State,
+    net: &Net,
+) -> Result<follow::Options, Failure> {
+    let rid = match state.rid().map_err(broken)? {
+        Some(rid) => Some(rid),
+        None => None,
+    };
+    let address = match state.address().map_err(broken)? {
+        Some(text) => Some(text.parse::<Address>().map_err(refused)?),
+        None => None,
+    };
+    let address = match (address, rid) {
+        (Some(address), _) => address,
+        (None, Some(rid)) => Address::new(rid),
+        (None, None) => return Err(Failure::Refused("expected a repository of gt's".into())),
+    };
+    let mut places = Places::of(&address, &net.trackers, &net.peers).map_err(refused)?;
+    if let Some(statement) = state.accepted().map_err(broken)? {
+        // Whoever publishes here has named them; of a clone they are hints.
+        if state.address().map_err(broken)?.is_none() {
+            places
+                .trackers
+                .extend(statement.text.trackers.iter().cloned());
+        } else {
+            places.add_published(&statement.text);
+        }
+    }
+    Ok(follow::Options {
+        git: git.clone(),
+        rid: address.rid,
+        state,
+        places,
+        listen: net.listen.clone(),
+        cache: None,
+        allow_stale: false,
+        only_learn: false,
+        now: env.now,
+    })
+}
+
+/// Tells what happens until it is asked to end.
+pub(super) async fn serve(
+    env: &mut Env,
+    follow: &mut Follow,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let asked = asked_to_end();
+    tokio::pin!(asked);
+    let mut report = tokio::time::interval(REPORT);
+    report.reset();
+    let mut newest = Traffic::default();
+    let mut told_before = 0;
+    let mut shower = Shower::new(&mut *env.stderr, env.terminal);
+    let ended = loop {
+        tokio::select! {
+            () = &mut asked => break Ok(()),
+            _ = report.tick() => {
+                let sum = newest.uploaded + newest.downloaded;
+                if sum != told_before && !as_json {
+                    told_before = sum;
+                    let peers = newest.peers.len();
+                    shower.say(&show::traffic(newest.uploaded, newest.downloaded, peers));
+                }
+            }
+            told = follow.next() => {
+                let told = match told {
+                    Ok(told) => told,
+                    Err(e) => break Err(broken(e)),
+                };
+                if let Told::Traffic(traffic) = &told {
+                    newest = traffic.clone();
+                }
+                if as_json {
+                    if !show::json(&mut *env.stdout, &told) {
+                        break Ok(());
+                    }
+                } else {
+                    shower.show(&told);
+                }
+            }
+        }
+    };
+    follow.stop().await;
+    let _ = env.stdout.flush();
+    ended
+}

@@ -1,0 +1,132 @@
+//! Showing what happens while something is brought or served.
+
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::meter::{Meter, size};
+use crate::told::Told;
+
+/// Shows events as sentences and one line of progress.
+pub(super) struct Shower<'a> {
+    out: &'a mut (dyn Write + Send),
+    meter: Option<Meter>,
+    last: Option<(u64, u64, u64)>,
+    terminal: bool,
+    /// Whether anything but errors is shown.
+    pub(super) loud: bool,
+    /// Whether progress is shown.
+    pub(super) progress: bool,
+}
+
+impl<'a> Shower<'a> {
+    pub(super) fn new(out: &'a mut (dyn Write + Send), terminal: bool) -> Self {
+        Self {
+            out,
+            meter: None,
+            last: None,
+            terminal,
+            loud: true,
+            progress: true,
+        }
+    }
+
+    /// Shows one event. A stream that is gone is no reason to stop.
+    pub(super) fn show(&mut self, told: &Told) {
+        if let Told::Progress { have, total, bytes } = told {
+            if self.progress && self.loud {
+                self.last = Some((*have, *total, *bytes));
+                let terminal = self.terminal;
+                let meter = self
+                    .meter
+                    .get_or_insert_with(|| Meter::new("Receiving pieces", terminal));
+                let _ = meter.show(self.out, *have, *total, Some(*bytes));
+            }
+            return;
+        }
+        if matches!(told, Told::Complete { .. } | Told::Failed(_)) {
+            self.end_meter();
+        }
+        if !self.loud {
+            return;
+        }
+        if let Some(words) = sentence(told) {
+            let _ = writeln!(self.out, "{words}");
+        }
+    }
+
+    /// Says something that is no event.
+    pub(super) fn say(&mut self, words: &str) {
+        self.end_meter();
+        if self.loud {
+            let _ = writeln!(self.out, "{words}");
+        }
+    }
+
+    fn end_meter(&mut self) {
+        if let (Some(mut meter), Some((have, total, bytes))) = (self.meter.take(), self.last.take())
+        {
+            let _ = meter.done(self.out, have, total, Some(bytes));
+        }
+    }
+}
+
+fn sentence(told: &Told) -> Option<String> {
+    Some(match told {
+        Told::Listening { address, .. } => format!("Listening on {address}"),
+        Told::Statement {
+            sequence,
+            stale,
+            from,
+        } => {
+            let from = from.map_or(String::new(), |a| format!(" from {a}"));
+            match stale {
+                Some(seconds) => format!(
+                    "warning: statement {sequence}{from} is stale: it expired {} ago",
+                    span(*seconds)
+                ),
+                None => format!("Statement {sequence}{from} is good"),
+            }
+        }
+        Told::Refused { from, why } => format!("warning: refused what {from} says: {why}"),
+        Told::Complete { sequence } => format!("Snapshot {sequence} is complete"),
+        Told::Refs { sequence, moved } => {
+            format!("{moved} refs moved to those of statement {sequence}")
+        }
+        Told::Failed(why) => format!("error: {why}"),
+        Told::Stalled(why) => format!("warning: waiting: {why}"),
+        Told::Follower(_)
+        | Told::Confirmed(_)
+        | Told::Progress { .. }
+        | Told::Reel(_)
+        | Told::Traffic(_) => return None,
+    })
+}
+
+/// Returns a span of time for people.
+pub(super) fn span(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86400),
+    }
+}
+
+/// Prints an event as a line of JSON; tells whether anybody still reads.
+pub(super) fn json(out: &mut dyn Write, told: &Told) -> bool {
+    let at = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+    writeln!(out, "{}", told.to_json(at))
+        .and_then(|()| out.flush())
+        .is_ok()
+}
+
+/// Returns the traffic of a seeder in one line.
+pub(super) fn traffic(uploaded: u64, downloaded: u64, peers: usize) -> String {
+    format!(
+        "sent {}, received {}, {peers} peers",
+        size(uploaded),
+        size(downloaded)
+    )
+}

@@ -1,0 +1,222 @@
+//! Rules for some refs: the grammar of them.
+//!
+//! No rule is enforced yet, so a charter that has one is well-formed and is
+//! refused by [`judge`](crate::judge()): what would be ignored must not look
+//! as if it held.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Delegate;
+use crate::grammar::number;
+use crate::refs::RefName;
+
+/// What holds of the refs that a pattern takes in; written as
+/// `<pattern> <who> <threshold> <which moves>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rule {
+    /// Which refs.
+    pub pattern: Pattern,
+    /// Whose seals count.
+    pub who: Who,
+    /// How many of them are needed.
+    pub threshold: u64,
+    /// Which moves are allowed.
+    pub which: Which,
+}
+
+impl Rule {
+    /// Returns a rule.
+    pub fn new(pattern: Pattern, who: Who, threshold: u64, which: Which) -> Self {
+        Self {
+            pattern,
+            who,
+            threshold,
+            which,
+        }
+    }
+
+    pub(super) fn from_line(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let rule = Self {
+            pattern: words.next()?.parse().ok()?,
+            who: words.next()?.parse().ok()?,
+            threshold: number(words.next()?)?,
+            which: words.next()?.parse().ok()?,
+        };
+        words.next().is_none().then_some(rule)
+    }
+
+    /// Tells whether listed delegates, each named once, can fulfil it.
+    pub(super) fn fits(&self, delegates: &[Delegate]) -> bool {
+        let count = match &self.who {
+            Who::Any => delegates.len(),
+            Who::Some(names) => {
+                let unique = names
+                    .iter()
+                    .enumerate()
+                    .all(|(n, name)| delegates.contains(name) && !names[..n].contains(name));
+                if unique { names.len() } else { 0 }
+            }
+        };
+        (1..=count as u64).contains(&self.threshold)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            pattern,
+            who,
+            threshold,
+            which,
+        } = self;
+        write!(f, "{pattern} {who} {threshold} {which}")
+    }
+}
+
+/// A ref's name, or a folder of refs with `/*` at its end, as UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// Tells whether it takes in a ref.
+    pub fn matches(&self, name: &RefName) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(folder) => name.as_bytes().starts_with(folder.as_bytes()),
+            None => name.as_bytes() == self.0.as_bytes(),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        // What stands for the star makes it a name like any other.
+        let name = match text.strip_suffix("/*") {
+            Some(folder) => format!("{folder}/x"),
+            None => text.to_owned(),
+        };
+        match RefName::new(name.as_bytes()) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(_) => Err(()),
+        }
+    }
+}
+
+/// Whose seals count: `any`, or delegates joined by commas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Who {
+    /// Every delegate's.
+    Any,
+    /// These delegates'.
+    Some(Vec<Delegate>),
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Some(delegates) => {
+                let names: Vec<String> = delegates.iter().map(Delegate::to_string).collect();
+                f.write_str(&names.join(","))
+            }
+        }
+    }
+}
+
+impl FromStr for Who {
+    type Err = super::delegate::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "any" => Ok(Self::Any),
+            _ => text
+                .split(',')
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .map(Self::Some),
+        }
+    }
+}
+
+/// Which moves of a ref are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Which {
+    /// Forward only.
+    FastForward,
+    /// None: once set it stays.
+    Immutable,
+    /// All.
+    Free,
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FastForward => "fast-forward",
+            Self::Immutable => "immutable",
+            Self::Free => "free",
+        })
+    }
+}
+
+impl FromStr for Which {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "fast-forward" => Ok(Self::FastForward),
+            "immutable" => Ok(Self::Immutable),
+            "free" => Ok(Self::Free),
+            _ => Err(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let heads: Pattern = "refs/heads/*".parse().unwrap();
+        assert!(heads.matches(&"refs/heads/a/b".parse().unwrap()));
+        assert!(!heads.matches(&"refs/tags/a".parse().unwrap()));
+        let main: Pattern = "refs/heads/main".parse().unwrap();
+        assert!(!main.matches(&"refs/heads/mainline".parse().unwrap()));
+        for bad in [
+            "*",
+            "refs/*",
+            "refs/heads/a*",
+            "refs/*/x",
+            "refs/gt/*",
+            "heads/*",
+        ] {
+            assert!(bad.parse::<Pattern>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lines_round_trip() {
+        let key = "ab".repeat(20);
+        for good in [
+            "refs/heads/main any 2 fast-forward".to_owned(),
+            format!("refs/tags/* openpgp:{key} 1 immutable"),
+        ] {
+            assert_eq!(Rule::from_line(&good).unwrap().to_string(), good);
+        }
+        assert!(Rule::from_line("refs/tags/* any 1 free ").is_none());
+        assert!(Rule::from_line("refs/tags/* any  1 free").is_none());
+    }
+}

@@ -1,0 +1,162 @@
+//! Evidence: two seals by one delegate on two statements of one place.
+
+use super::count::{self, Count};
+use super::{Receiver, seals_of};
+use crate::charter::Charter;
+use crate::fingerprint::Fingerprint;
+use crate::grammar::{self, Lines, Text, number};
+use crate::key::Keyring;
+use crate::mark::Mark;
+use crate::number::Time;
+use crate::seal::{self, Seal};
+use crate::signature::Fault;
+
+/// That a delegate has equivocated: both seals, as they came, which anybody
+/// can verify who holds the charter and the certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    seals: [Vec<u8>; 2],
+    marks: [Mark; 2],
+}
+
+const MAGIC: &str = "gt evidence 1";
+
+impl Evidence {
+    /// Joins two seals, which must be on two statements of one repository and
+    /// place.
+    ///
+    /// # Errors
+    /// See [`EvidenceError`].
+    pub fn new(one: &[u8], other: &[u8]) -> Result<Self, EvidenceError> {
+        let read = |bytes: &[u8]| -> Result<(Seal, Mark), EvidenceError> {
+            let seal = Seal::parse(bytes)?;
+            let mark = seal.subject().mark().ok_or(EvidenceError::NoRivals)?;
+            Ok((seal, mark))
+        };
+        let mut both = [read(one)?, read(other)?];
+        // The same two seals are the same evidence, whichever came first.
+        both.sort_by_key(|(_, mark)| mark.identity);
+        let [(one, first), (other, second)] = both;
+        if one.subject().repository() != other.subject().repository() || !first.rivals(&second) {
+            return Err(EvidenceError::NoRivals);
+        }
+        Ok(Self {
+            seals: [one.as_bytes().to_vec(), other.as_bytes().to_vec()],
+            marks: [first, second],
+        })
+    }
+
+    /// Reads the file, or what a peer sent.
+    ///
+    /// # Errors
+    /// See [`EvidenceError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, EvidenceError> {
+        let mut lines = Lines::open(bytes, MAGIC)?;
+        let length = lines.parsed("First", number)?;
+        lines.blank()?;
+        let seals = lines.rest();
+        let (one, other) = usize::try_from(length)
+            .ok()
+            .and_then(|length| seals.split_at_checked(length))
+            .ok_or(EvidenceError::Length(length))?;
+        let read = Self::new(one, other)?;
+        if read.to_bytes() != bytes {
+            return Err(EvidenceError::Order);
+        }
+        Ok(read)
+    }
+
+    /// Writes it: the length of the first seal, and both.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let [one, other] = &self.seals;
+        let mut text = Text::open(MAGIC);
+        text.line("First", one.len());
+        text.raw(&[b"\n", one, other]);
+        text.finish()
+    }
+
+    /// Returns both seals, that of the smaller identity first.
+    pub fn seals(&self) -> &[Vec<u8>; 2] {
+        &self.seals
+    }
+
+    /// Returns the places of both statements.
+    pub fn marks(&self) -> &[Mark; 2] {
+        &self.marks
+    }
+
+    /// Says which delegate of this charter made both.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] where a signature does not count, or they are by two.
+    pub fn verify(
+        &self,
+        charter: &Charter,
+        keyring: &Keyring,
+        now: Time,
+    ) -> Result<Fingerprint, EvidenceError> {
+        let by = |bytes: &[u8]| -> Result<Fingerprint, EvidenceError> {
+            let seal = Seal::parse(bytes)?;
+            Ok(count::verify(charter, &seal, keyring, now)?.primary)
+        };
+        let [one, other] = &self.seals;
+        let (one, other) = (by(one)?, by(other)?);
+        if one != other {
+            return Err(EvidenceError::TwoDelegates);
+        }
+        Ok(one)
+    }
+}
+
+/// Finds the delegates that sealed both the statement held at `held` and the
+/// one whose seals were counted.
+pub(super) fn find(
+    receiver: &Receiver<'_>,
+    held: Mark,
+    count: &Count,
+    keyring: &Keyring,
+    now: Time,
+) -> Vec<Evidence> {
+    let mut all = Vec::new();
+    for seal in seals_of(receiver.seals, held) {
+        let Ok(signer) = count::verify(&receiver.charter, &seal, keyring, now) else {
+            continue;
+        };
+        let again = count
+            .sealed_by
+            .iter()
+            .zip(&count.seals)
+            .filter(|(other, _)| other.primary == signer.primary);
+        for (_, bytes) in again {
+            all.extend(Evidence::new(seal.as_bytes(), bytes).ok());
+        }
+    }
+    all
+}
+
+/// Why two seals are no evidence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvidenceError {
+    /// The lines before the seals.
+    #[error(transparent)]
+    Grammar(#[from] grammar::Error),
+    /// The first seal is longer than all there is.
+    #[error("expected a first seal of {0} bytes, got less")]
+    Length(u64),
+    /// One of them is no seal.
+    #[error(transparent)]
+    Seal(#[from] seal::Error),
+    /// Not two statements of one repository and place.
+    #[error("expected seals on two statements of one place")]
+    NoRivals,
+    /// Written otherwise.
+    #[error("expected the seal on the smaller identity first")]
+    Order,
+    /// A signature does not count.
+    #[error(transparent)]
+    Signature(#[from] Fault),
+    /// That is a race.
+    #[error("expected two seals by one delegate, got them by two")]
+    TwoDelegates,
+}

@@ -1,0 +1,175 @@
+//! OpenPGP certificates: whose key made a signature, and might it?
+
+mod certificate;
+mod own;
+
+use crate::armor;
+use crate::fingerprint::Fingerprint;
+use crate::limits;
+use crate::number::Time;
+use crate::packets::{self, Packet, Packets};
+use crate::signature::{Fault, Signature};
+
+use certificate::Certificate;
+
+pub use own::{OwnKey, OwnKeyError};
+
+/// Certificates, read one at a time: one that is broken costs only itself.
+#[derive(Clone, Debug, Default)]
+pub struct Keyring {
+    certificates: Vec<Certificate>,
+    unreadable: usize,
+}
+
+/// Who made a signature that is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Signer {
+    /// The primary key: who it is.
+    pub primary: Fingerprint,
+    /// The key that signed: the primary or one of its subkeys.
+    pub key: Fingerprint,
+    /// When, by the signature's own word.
+    pub created: Time,
+}
+
+const LABEL: &str = "PUBLIC KEY BLOCK";
+
+impl Keyring {
+    /// Reads certificates, binary or as one armoured block.
+    ///
+    /// With `only`, those of other primary keys are passed over unread.
+    ///
+    /// # Errors
+    /// [`Error`] where a ceiling is hit or nothing in it is a packet.
+    pub fn parse(bytes: &[u8], only: Option<&[Fingerprint]>) -> Result<Self, Error> {
+        // Armour holds three bytes in four characters, and line ends.
+        if bytes.len() > limits::CERTIFICATES / 2 * 3 {
+            return Err(Error::TooLong(bytes.len()));
+        }
+        if bytes.starts_with(b"-----") {
+            return Self::read(&armor::decode(bytes, LABEL)?, only);
+        }
+        Self::read(bytes, only)
+    }
+
+    fn read(bytes: &[u8], only: Option<&[Fingerprint]>) -> Result<Self, Error> {
+        if bytes.len() > limits::CERTIFICATES {
+            return Err(Error::TooLong(bytes.len()));
+        }
+        let mut ring = Self::default();
+        let mut current: Vec<Packet<'_>> = Vec::new();
+        for packet in Packets::new(bytes) {
+            let packet = packet.map_err(|_| Error::Broken)?;
+            match packet.tag {
+                packets::MARKER | packets::TRUST => {}
+                packets::PUBLIC_KEY => {
+                    ring.add(&current, only)?;
+                    current = vec![packet];
+                }
+                _ if current.is_empty() => return Err(Error::Broken),
+                _ => current.push(packet),
+            }
+        }
+        ring.add(&current, only)?;
+        Ok(ring)
+    }
+
+    fn add(&mut self, packets: &[Packet<'_>], only: Option<&[Fingerprint]>) -> Result<(), Error> {
+        let Some(primary) = packets.first() else {
+            return Ok(());
+        };
+        match Certificate::fingerprint_of(primary) {
+            None => self.unreadable += 1,
+            Some(print) if only.is_some_and(|only| !only.contains(&print)) => {}
+            Some(_) if self.certificates.len() == limits::KEYRING => {
+                return Err(Error::TooMany(limits::KEYRING));
+            }
+            Some(_) => match Certificate::read(packets) {
+                Some(certificate) => self.certificates.push(certificate),
+                None => self.unreadable += 1,
+            },
+        }
+        Ok(())
+    }
+
+    /// Adds the certificates of another ring; a key may then have several
+    /// copies, and what one of them revokes is revoked.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        self.unreadable += other.unreadable;
+        self.certificates.extend(other.certificates);
+        self
+    }
+
+    /// Returns the fingerprints of the primary keys, in the order of the
+    /// certificates.
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        self.certificates.iter().map(|c| c.fingerprint()).collect()
+    }
+
+    /// Returns how many certificates could not be read.
+    pub fn unreadable(&self) -> usize {
+        self.unreadable
+    }
+
+    /// Returns the primary key whose certificate holds this key as primary or
+    /// subkey, the first if several do. Nothing is verified: it answers which
+    /// delegate a configured signing key might sign for.
+    pub fn primary_of(&self, key: &Fingerprint) -> Option<Fingerprint> {
+        let owner = self.certificates.iter().find(|c| c.holds(key))?;
+        Some(owner.fingerprint())
+    }
+
+    /// Says who made this signature on these bytes.
+    ///
+    /// The key must be a primary key or a subkey that primary and subkey have
+    /// both confirmed, flagged for signing, neither expired (when it signed or
+    /// now) nor revoked.
+    ///
+    /// # Errors
+    /// The reason why it does not count: of all certificates that hold the key,
+    /// the gravest.
+    pub fn verify(
+        &self,
+        signature: &Signature,
+        payload: &[u8],
+        now: Time,
+    ) -> Result<Signer, Fault> {
+        signature.check_date(now)?;
+        let mut found: Option<Signer> = None;
+        let mut fault: Option<Fault> = None;
+        for certificate in &self.certificates {
+            match certificate.verify(signature, payload, now) {
+                Ok(signer) if found.is_some_and(|other| other.primary != signer.primary) => {
+                    return Err(Fault::Adopted);
+                }
+                Ok(signer) => found = Some(signer),
+                // One copy of a certificate knows of the revocation: the
+                // others are older, or were stripped of it.
+                Err(Fault::KeyRevoked) => return Err(Fault::KeyRevoked),
+                Err(Fault::NoSuchKey) => {}
+                Err(other) => fault = Some(other),
+            }
+        }
+        found.ok_or(fault.unwrap_or(Fault::NoSuchKey))
+    }
+}
+
+/// Why bytes are no keyring.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// More than [`limits::CERTIFICATES`] bytes.
+    #[error("expected at most {limit} bytes of certificates, got {0}", limit = limits::CERTIFICATES)]
+    TooLong(usize),
+    /// More certificates than anybody needs.
+    #[error("expected at most {0} certificates")]
+    TooMany(usize),
+    /// Not packets, or they do not begin with a public key.
+    #[error("expected OpenPGP certificates")]
+    Broken,
+    /// The armour.
+    #[error(transparent)]
+    Armor(#[from] armor::Error),
+}

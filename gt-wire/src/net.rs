@@ -1,0 +1,438 @@
+//! The driver: sockets, disk and time round the swarms, on tokio.
+//!
+//! It decides nothing. One task owns every swarm; sockets, files and peer
+//! sources run beside it and tell it what happened, and what a swarm wants
+//! done is handed back to them.
+
+mod announce;
+mod check;
+mod disk;
+mod driver;
+mod feed;
+mod link;
+mod listen;
+mod room;
+mod seats;
+mod store;
+mod torrent;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gt_vfs::{VPath, Verdict};
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::references::{self, Rid};
+use crate::swarm::{self, ConnId, PeerStats, Swarm, Totals};
+use crate::{PeerId, limits};
+
+use disk::Disk;
+use driver::{Command, Driver};
+use room::Room;
+use seats::Seats;
+use store::OpenFiles;
+
+pub use torrent::{Content, Torrent, TorrentId};
+
+/// News that may wait for the loop; sockets are not read while it is behind.
+const NEWS: usize = 512;
+/// Events that may wait for a listener in its channel.
+const EVENTS: usize = 1024;
+
+/// How a node shall run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Where to listen; port 0 picks a free one. None: only outgoing
+    /// connections.
+    pub listen: Vec<SocketAddr>,
+    /// Where chance begins: the peer id and the choices of swarms. Give
+    /// random bytes; a test gives a constant.
+    pub seed: [u8; 32],
+    /// Where to note which pieces were verified; without it every start
+    /// hashes what is there.
+    pub resume: Option<PathBuf>,
+    /// The most connections of all torrents together.
+    pub connections: usize,
+    /// Disk work that may run at a time.
+    pub disk_jobs: usize,
+    /// Changes the options of each swarm before it begins.
+    pub tune: fn(&mut swarm::Options),
+}
+
+impl Options {
+    /// Returns options that listen nowhere and keep no resume data.
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self {
+            listen: Vec::new(),
+            seed,
+            resume: None,
+            connections: 500,
+            disk_jobs: 8,
+            tune: |_| {},
+        }
+    }
+
+    /// Returns options that listen at `addr` too.
+    #[must_use]
+    pub fn listen(mut self, addr: SocketAddr) -> Self {
+        self.listen.push(addr);
+        self
+    }
+
+    /// Returns options that keep resume data in a folder, which is made.
+    #[must_use]
+    pub fn resume(self, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            resume: Some(folder.into()),
+            ..self
+        }
+    }
+}
+
+/// A running node: a handle that can be cloned. When the last one is dropped
+/// the node ends at once; [`shutdown`](Self::shutdown) lets it finish.
+#[derive(Clone)]
+pub struct Node {
+    commands: mpsc::UnboundedSender<Command>,
+    shared: Arc<Shared>,
+}
+
+/// What does not change while a node runs.
+struct Shared {
+    peer_id: PeerId,
+    addrs: Vec<SocketAddr>,
+    seed: [u8; 32],
+    resume: Option<PathBuf>,
+    open: Arc<OpenFiles>,
+    tune: fn(&mut swarm::Options),
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({})", self.shared.peer_id)
+    }
+}
+
+impl Node {
+    /// Binds and begins, in the tokio runtime of the caller, whose timers and
+    /// sockets must be on.
+    ///
+    /// # Errors
+    /// Where an address cannot be bound, or the resume folder not be made.
+    pub fn start(options: Options) -> io::Result<Self> {
+        if let Some(folder) = &options.resume {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut random = [0; 12];
+        random.copy_from_slice(&Sha256::digest(options.seed)[..12]);
+        let peer_id = PeerId::ours(random);
+        let (commands, orders) = mpsc::unbounded_channel();
+        let (tell, news) = mpsc::channel(NEWS);
+        let seats = Seats::new(options.connections);
+        let mut listeners = Vec::new();
+        for addr in &options.listen {
+            listeners.push(listen::listen(*addr, seats.clone(), tell.clone())?);
+        }
+        let shared = Arc::new(Shared {
+            peer_id,
+            addrs: listeners.iter().map(|l| l.addr).collect(),
+            seed: options.seed,
+            resume: options.resume.clone(),
+            open: Arc::new(OpenFiles::new(limits::OPEN_FILES)),
+            tune: options.tune,
+        });
+        let disk = Disk::new(options.disk_jobs, tell.clone());
+        let driver = Driver::new(peer_id, options.resume, seats, disk, tell, listeners);
+        tokio::spawn(driver.run(orders, news));
+        Ok(Self { commands, shared })
+    }
+
+    /// Returns the first address that it listens at.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.shared.addrs.first().copied()
+    }
+
+    /// Returns all addresses that it listens at.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.shared.addrs
+    }
+
+    /// Returns who it is.
+    pub fn peer_id(&self) -> PeerId {
+        self.shared.peer_id
+    }
+
+    /// Checks what is on the disk and begins to exchange a torrent, or to
+    /// talk in a topic.
+    ///
+    /// # Errors
+    /// See [`AddError`].
+    pub async fn add(&self, torrent: Torrent) -> Result<TorrentId, AddError> {
+        let hashes: Vec<_> = std::iter::once(torrent.info_hash)
+            .chain(torrent.other_hash)
+            .collect();
+        let chance = Sha256::new()
+            .chain_update(self.shared.seed)
+            .chain_update(torrent.info_hash.0)
+            .finalize();
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&chance[..8]);
+        let mut options = swarm::Options::new(
+            self.shared.peer_id,
+            torrent.info_hash,
+            u64::from_le_bytes(seed),
+        );
+        options.other_hash = torrent.other_hash;
+        options.info = torrent.info;
+        options.fetch_info = torrent.fetch_info;
+        options.extensions = vec![references::EXTENSION.to_owned()];
+        options.port = self.local_addr().map(|addr| addr.port());
+        (self.shared.tune)(&mut options);
+        let mut store = None;
+        if let Some(content) = torrent.content {
+            let shared = self.shared.clone();
+            let look = move || {
+                let folder = shared.resume.as_deref();
+                check::check(content, torrent.info_hash, folder, shared.open.clone())
+            };
+            let checked = tokio::task::spawn_blocking(look).await;
+            let checked = checked.map_err(|e| AddError::Io(io::Error::other(e)))??;
+            store = Some(checked.store);
+            options.content = Some(checked.content);
+        }
+        let closed = options.content.as_ref().map(|c| c.closed.clone());
+        let closed = closed.unwrap_or_default();
+        let swarm = Swarm::new(options);
+        let room = Room::new(swarm, hashes, store, torrent.sources, closed);
+        self.ask(|answer| Command::Add(Box::new(room), answer))
+            .await
+            .unwrap_or(Err(AddError::Stopped))
+    }
+
+    /// Tells a torrent of peers that the person named.
+    pub fn add_peers(&self, torrent: TorrentId, addrs: &[SocketAddr]) {
+        self.tell(Command::Peers(torrent, addrs.to_vec()));
+    }
+
+    /// Ends a torrent: its connections, after a last announce and a flush of
+    /// its resume data. Files stay.
+    pub async fn remove(&self, torrent: TorrentId) {
+        let _ = self.ask(|answer| Command::Remove(torrent, answer)).await;
+    }
+
+    /// Returns the figures of a torrent.
+    pub async fn stats(&self, torrent: TorrentId) -> Option<Stats> {
+        self.ask(|answer| Command::Stats(torrent, answer)).await?
+    }
+
+    /// Looks for peers that follow a repository, on every connection.
+    pub fn follow(&self, rid: Rid) {
+        self.tell(Command::Follow(rid));
+    }
+
+    /// Stops to follow a repository.
+    pub fn unfollow(&self, rid: Rid) {
+        self.tell(Command::Unfollow(rid));
+    }
+
+    /// Tells a peer of a head. Dropped where the repository is not shared.
+    pub fn send_have(&self, conn: ConnId, rid: Rid, bytes: Bytes) {
+        self.tell(Command::Say(conn, references::Input::Have { rid, bytes }));
+    }
+
+    /// Asks a peer for a pack.
+    pub fn send_want(&self, conn: ConnId, rid: Rid, bytes: Bytes) {
+        self.tell(Command::Say(conn, references::Input::Want { rid, bytes }));
+    }
+
+    /// Answers a want, with a small reel where there is one.
+    pub fn send_pack(&self, conn: ConnId, rid: Rid, pack: Bytes, reel: Option<Bytes>) {
+        let answer = references::Input::Pack { rid, pack, reel };
+        self.tell(Command::Say(conn, answer));
+    }
+
+    /// Ends a connection for what its peer said in an extension; the address
+    /// is not used again.
+    pub fn ban(&self, conn: ConnId, why: &str) {
+        self.tell(Command::Ban(conn, why.to_owned()));
+    }
+
+    /// Returns what happens from now on. A receiver that falls far behind is
+    /// closed; progress is left out first.
+    pub fn events(&self) -> mpsc::Receiver<Event> {
+        let (tell, events) = mpsc::channel(EVENTS);
+        self.tell(Command::Listen(tell));
+        events
+    }
+
+    /// Stops: last announces, resume data flushed, connections closed, all
+    /// within ten seconds.
+    pub async fn shutdown(&self) {
+        let _ = self.ask(Command::Stop).await;
+    }
+
+    /// A node that has stopped does nothing more.
+    fn tell(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(command(answer));
+        answered.await.ok()
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer's handshake and extension handshake came.
+    PeerConnected {
+        /// In which torrent.
+        torrent: TorrentId,
+        /// The connection; no two of a node have the same name.
+        conn: ConnId,
+        /// The other end.
+        addr: SocketAddr,
+        /// Who it is.
+        peer_id: PeerId,
+    },
+    /// A connection ended.
+    PeerDisconnected {
+        /// In which torrent.
+        torrent: TorrentId,
+        /// The connection.
+        conn: ConnId,
+        /// The other end.
+        addr: SocketAddr,
+        /// Why, for people.
+        why: String,
+    },
+    /// A peer was caught in a lie.
+    Banned {
+        /// In which torrent.
+        torrent: TorrentId,
+        /// Its address.
+        addr: SocketAddr,
+        /// What proves it, for people.
+        why: String,
+    },
+    /// Pieces came in.
+    Progress {
+        /// Of which torrent.
+        torrent: TorrentId,
+        /// Verified pieces.
+        have: u32,
+        /// All pieces.
+        pieces: u32,
+    },
+    /// A file came whole and was closed.
+    FileClosed {
+        /// Of which torrent.
+        torrent: TorrentId,
+        /// Which file.
+        path: VPath,
+        /// What the store said of it.
+        verdict: Verdict,
+    },
+    /// Every wanted file was accepted.
+    Complete {
+        /// Which torrent.
+        torrent: TorrentId,
+    },
+    /// A torrent cannot be completed.
+    Failed {
+        /// Which torrent.
+        torrent: TorrentId,
+        /// Why, for people.
+        why: String,
+    },
+    /// The disk refuses; nothing is asked for until it takes bytes again.
+    Stalled {
+        /// Which torrent.
+        torrent: TorrentId,
+        /// Why, for people.
+        why: String,
+    },
+    /// A peer source failed; it is asked again later.
+    SourceFailed {
+        /// Of which torrent.
+        torrent: TorrentId,
+        /// Why, for people.
+        why: String,
+    },
+    /// Something about a repository that peers share with us: `Shared`,
+    /// `Have`, `Want`, `Pack` or `Crowded`.
+    References(references::Output),
+    /// An info dictionary came from a peer and fits the torrent's hash (see
+    /// [`Torrent::fetch_info`]).
+    Metadata {
+        /// Which torrent.
+        torrent: TorrentId,
+        /// The dictionary.
+        info: Bytes,
+    },
+}
+
+/// Figures of one torrent.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Bytes of payload in both directions, left, and wasted.
+    pub totals: Totals,
+    /// Open connections and those that ended, one row for each peer address:
+    /// what each gave and got.
+    pub peers: Vec<PeerRow>,
+    /// Open connections as the swarm sees them.
+    pub connected: Vec<PeerStats>,
+    /// Verified pieces.
+    pub have: u32,
+    /// All pieces; 0 for a topic.
+    pub pieces: u32,
+    /// Whether every wanted file was accepted.
+    pub complete: bool,
+    /// Addresses that were caught in a lie.
+    pub banned: Vec<SocketAddr>,
+}
+
+/// What one peer gave and got, over all its connections in one torrent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerRow {
+    /// Its address.
+    pub addr: SocketAddr,
+    /// Who it is, where it said.
+    pub peer_id: Option<PeerId>,
+    /// Bytes of blocks that we got from it.
+    pub got: u64,
+    /// Bytes of blocks that we gave it.
+    pub given: u64,
+}
+
+/// Why a torrent cannot be added.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddError {
+    /// It is there already.
+    #[error("the torrent is there already")]
+    Twice,
+    /// A whole file lies where another one should.
+    #[error("{path} is a whole file of other content than the torrent's")]
+    Occupied {
+        /// Which.
+        path: VPath,
+    },
+    /// What is on the disk cannot be read.
+    #[error("cannot read what is there: {0}")]
+    Io(#[from] io::Error),
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}

@@ -1,0 +1,264 @@
+//! What is on the disk when a torrent is added. Blocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gt_vfs::content::{self, BLOCK, Hash};
+use gt_vfs::{ContentId, Entry, VPath};
+
+use super::store::{OpenFiles, Store};
+use super::{AddError, Content};
+use crate::InfoHash;
+use crate::bitfield::Bitfield;
+use crate::geometry::{Block, FileIndex, Geometry, Layer, PieceHash, PieceIndex};
+use crate::resume::Resume;
+use crate::swarm;
+
+/// A torrent that was looked at.
+pub(super) struct Checked {
+    pub(super) content: swarm::Content,
+    pub(super) store: Arc<Store>,
+}
+
+/// Returns where the resume data of a torrent lies.
+pub(super) fn resume_path(folder: &Path, info_hash: InfoHash) -> PathBuf {
+    folder.join(format!("{info_hash}.resume"))
+}
+
+/// Looks at the files of a torrent.
+///
+/// Believed without hashing are whole files that the backend knows by their
+/// root, and what the resume data says of whole files. Of partial files a few
+/// claimed pieces are hashed, and all of them if one of those is wrong; pieces
+/// that nobody claims are hashed if something lies there, because a kill may
+/// have come between writing them and noting it.
+pub(super) fn check(
+    content: Content,
+    info_hash: InfoHash,
+    folder: Option<&Path>,
+    open: Arc<OpenFiles>,
+) -> Result<Checked, AddError> {
+    let mut geometry = content.geometry;
+    let resume = folder.and_then(|folder| {
+        let bytes = std::fs::read(resume_path(folder, info_hash)).ok()?;
+        Resume::read(&bytes, info_hash, &geometry).ok()
+    });
+    if let Some(resume) = &resume {
+        for (file, layer) in &resume.layers {
+            geometry.learn_layer(*file, layer.clone());
+        }
+    }
+    let entries = content.vfs.list()?;
+    let entries: BTreeMap<VPath, Entry> =
+        entries.into_iter().map(|e| (e.path.clone(), e)).collect();
+    let mut whole = BTreeSet::new();
+    let mut believed = BTreeSet::new();
+    for (file, shape) in files(&geometry) {
+        let Some(entry) = entries.get(&shape.path) else {
+            continue;
+        };
+        if entry.size != shape.length {
+            let path = shape.path.clone();
+            return Err(AddError::Occupied { path });
+        }
+        whole.insert(file);
+        let known = shape
+            .root
+            .is_some_and(|root| entry.id == Some(ContentId::Root(root)));
+        let noted = resume.as_ref().is_some_and(|r| r.closed.contains(&file));
+        if known || noted || shape.length == 0 {
+            believed.insert(file);
+        }
+    }
+    let store = Store::new(
+        content.vfs.clone(),
+        geometry.clone(),
+        |file| whole.contains(&file),
+        open,
+    );
+    let wanted: BTreeSet<FileIndex> = match content.wanted {
+        Some(wanted) => wanted,
+        None => files(&geometry).map(|(file, _)| file).collect(),
+    };
+    let claimed = resume.map(|resume| resume.pieces);
+    let mut look = Look {
+        have: Bitfield::empty(geometry.pieces()),
+        geometry,
+        store,
+        whole,
+        believed,
+        wanted,
+        claimed,
+    };
+    look.trees()?;
+    look.doubt()?;
+    look.pieces()?;
+    let Look {
+        geometry,
+        store,
+        whole,
+        wanted,
+        have,
+        ..
+    } = look;
+    let mut found = swarm::Content::new(geometry);
+    found.have = have;
+    found.closed = whole;
+    found.wanted = wanted;
+    found.close_in_order = content.close_in_order;
+    found.sequential = content.sequential;
+    Ok(Checked {
+        content: found,
+        store,
+    })
+}
+
+/// The files that are no padding.
+fn files(geometry: &Geometry) -> impl Iterator<Item = (FileIndex, &crate::geometry::File)> {
+    let files = geometry.files().iter().enumerate();
+    let files = files.filter(|(_, file)| !file.padding);
+    files.map(|(n, file)| (FileIndex(n as u32), file))
+}
+
+struct Look {
+    geometry: Geometry,
+    store: Arc<Store>,
+    whole: BTreeSet<FileIndex>,
+    believed: BTreeSet<FileIndex>,
+    wanted: BTreeSet<FileIndex>,
+    claimed: Option<Bitfield>,
+    have: Bitfield,
+}
+
+impl Look {
+    /// Hashes whole files whose tree is needed: to be served to peers that
+    /// have roots only, or because nobody vouches for them.
+    fn trees(&mut self) -> Result<(), AddError> {
+        if !self.geometry.has_v2() {
+            return Ok(());
+        }
+        for file in self.whole.clone() {
+            let shape = &self.geometry.files()[file.0 as usize];
+            let long = shape.length > self.geometry.piece_length();
+            let has_layer = !long || self.geometry.layer(file).is_some();
+            if has_layer || shape.length == 0 {
+                continue;
+            }
+            let mut layer: Vec<Hash> = Vec::new();
+            for n in self.geometry.pieces_of(file) {
+                let leaves = self.store.hash_io(PieceIndex(n), false, true)?.leaves;
+                let width = self.geometry.tree_width(PieceIndex(n));
+                layer.push(content::merkle(&leaves, width, [0; 32]));
+            }
+            if !self.geometry.learn_layer(file, layer) {
+                let path = self.geometry.files()[file.0 as usize].path.clone();
+                return Err(AddError::Occupied { path });
+            }
+            // The tree leads to the root: its bytes are right.
+            self.believed.insert(file);
+        }
+        Ok(())
+    }
+
+    /// Hashes a few claimed pieces of each partial file; where one is wrong,
+    /// the claims about that file are void.
+    fn doubt(&mut self) -> Result<(), AddError> {
+        let Some(mut claimed) = self.claimed.take() else {
+            return Ok(());
+        };
+        for (file, _) in files(&self.geometry) {
+            if self.whole.contains(&file) {
+                continue;
+            }
+            let range = self.geometry.pieces_of(file);
+            let of_file: Vec<u32> = range.filter(|n| claimed.has(*n)).collect();
+            let Some(last) = of_file.len().checked_sub(1) else {
+                continue;
+            };
+            for n in [0, last / 2, last] {
+                if self.verify(PieceIndex(of_file[n]))? != Some(true) {
+                    of_file.iter().for_each(|n| {
+                        claimed.remove(*n);
+                    });
+                    break;
+                }
+            }
+        }
+        self.claimed = Some(claimed);
+        Ok(())
+    }
+
+    fn pieces(&mut self) -> Result<(), AddError> {
+        for n in 0..self.geometry.pieces() {
+            let piece = PieceIndex(n);
+            let spans = self.geometry.spans(self.geometry.whole(piece));
+            let padding = |file: FileIndex| self.geometry.files()[file.0 as usize].padding;
+            let mut touched: Vec<FileIndex> = spans.iter().map(|s| s.file).collect();
+            touched.retain(|file| !padding(*file));
+            let all = |set: &BTreeSet<FileIndex>| touched.iter().all(|file| set.contains(file));
+            if all(&self.believed) || self.claimed.as_ref().is_some_and(|c| c.has(n)) {
+                self.have.insert(n);
+                continue;
+            }
+            let whole = all(&self.whole);
+            // Files that are neither there nor wanted are not even opened.
+            let here = |file: &FileIndex| self.whole.contains(file) || self.wanted.contains(file);
+            if !whole && (!touched.iter().all(here) || !self.something_at(piece)?) {
+                continue;
+            }
+            match self.verify(piece)? {
+                Some(true) => {
+                    self.have.insert(n);
+                }
+                _ if whole => {
+                    let path = touched
+                        .first()
+                        .map(|f| &self.geometry.files()[f.0 as usize].path);
+                    if let Some(path) = path.cloned() {
+                        return Err(AddError::Occupied { path });
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether the first block of a piece is anything but zeros, as a
+    /// hole is. A piece of true zeros is fetched again, which costs little.
+    fn something_at(&self, piece: PieceIndex) -> io::Result<bool> {
+        let block = Block {
+            length: self.geometry.piece_len(piece).min(BLOCK as u32),
+            ..self.geometry.whole(piece)
+        };
+        let bytes = self
+            .store
+            .read(block)
+            .map_err(|e| io::Error::other(e.why))?;
+        Ok(bytes.iter().any(|b| *b != 0))
+    }
+
+    /// Hashes a piece; `None` where its hash is not known.
+    fn verify(&self, piece: PieceIndex) -> io::Result<Option<bool>> {
+        let Some(hash) = self.geometry.piece_hash(piece) else {
+            return Ok(None);
+        };
+        let (sha1, layer) = match hash {
+            PieceHash::V1(sha1) => (Some(sha1), None),
+            PieceHash::V2(Layer::Known(layer)) => (None, Some(layer)),
+            PieceHash::V2(Layer::Unknown) => return Ok(None),
+            PieceHash::Hybrid { sha1, layer } => match layer {
+                Layer::Known(layer) => (Some(sha1), Some(layer)),
+                Layer::Unknown => (Some(sha1), None),
+            },
+        };
+        let digests = self.store.hash_io(piece, sha1.is_some(), layer.is_some())?;
+        let width = self.geometry.tree_width(piece);
+        let root = |leaves: &[Hash]| content::merkle(leaves, width, [0; 32]);
+        Ok(Some(
+            sha1 == digests.sha1 && layer.is_none_or(|layer| root(&digests.leaves) == layer),
+        ))
+    }
+}

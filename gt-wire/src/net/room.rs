@@ -1,0 +1,142 @@
+//! One torrent as the driver keeps it: a swarm, its files, and what has to be
+//! remembered to answer questions about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::store::Store;
+use super::{PeerRow, Stats};
+use crate::geometry::FileIndex;
+use crate::resume::Resume;
+use crate::swarm::{ConnId, PeerStats, Swarm};
+use crate::{InfoHash, PeerSource};
+
+/// How long after a change the resume data is written.
+const NOTE_LATER: Duration = Duration::from_secs(10);
+/// The same for what cannot be found again by hashing: layers and closed
+/// files.
+pub(super) const NOTE_SOON: Duration = Duration::from_secs(1);
+
+pub(super) struct Room {
+    pub(super) swarm: Swarm,
+    /// The first is the name in resume data.
+    pub(super) hashes: Vec<InfoHash>,
+    pub(super) store: Option<Arc<Store>>,
+    pub(super) sources: Vec<Arc<dyn PeerSource>>,
+    /// Files that were accepted.
+    pub(super) closed: BTreeSet<FileIndex>,
+    /// When the swarm wants to be woken, as noted in the driver's table.
+    pub(super) wake: Option<Duration>,
+    /// When the resume data shall be written, if something changed.
+    pub(super) note_at: Option<Duration>,
+    /// Announces and notes that are under way.
+    pub(super) pending: usize,
+    pub(super) noting: bool,
+    pub(super) stopping: bool,
+    /// Who wants to know when it has ended.
+    pub(super) leavers: Vec<oneshot::Sender<()>>,
+    /// Connections that a listener was told of.
+    pub(super) ready: BTreeSet<ConnId>,
+    rows: BTreeMap<ConnId, PeerStats>,
+    past: BTreeMap<SocketAddr, PeerRow>,
+    pub(super) banned: BTreeSet<SocketAddr>,
+}
+
+impl Room {
+    pub(super) fn new(
+        swarm: Swarm,
+        hashes: Vec<InfoHash>,
+        store: Option<Arc<Store>>,
+        sources: Vec<Arc<dyn PeerSource>>,
+        closed: BTreeSet<FileIndex>,
+    ) -> Self {
+        Self {
+            swarm,
+            hashes,
+            store,
+            sources,
+            closed,
+            wake: None,
+            note_at: None,
+            pending: 0,
+            noting: false,
+            stopping: false,
+            leavers: Vec::new(),
+            ready: BTreeSet::new(),
+            rows: BTreeMap::new(),
+            past: BTreeMap::new(),
+            banned: BTreeSet::new(),
+        }
+    }
+
+    /// Notes that the resume data is out of date.
+    pub(super) fn changed(&mut self, now: Duration, soon: bool) {
+        let at = now + if soon { NOTE_SOON } else { NOTE_LATER };
+        self.note_at = Some(self.note_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Returns what may be claimed of the disk.
+    pub(super) fn resume(&self) -> Option<Resume> {
+        let geometry = self.swarm.geometry()?;
+        let files = (0..geometry.files().len() as u32).map(FileIndex);
+        let long = files.filter(|f| geometry.pieces_of(*f).len() > 1);
+        let layers = long.filter_map(|f| Some((f, geometry.layer(f)?.to_vec())));
+        Some(Resume {
+            info_hash: *self.hashes.first()?,
+            pieces: self.swarm.have()?.clone(),
+            closed: self.closed.clone(),
+            layers: layers.collect(),
+        })
+    }
+
+    /// Remembers the figures of open connections.
+    pub(super) fn look(&mut self) {
+        let open = self.swarm.peers().into_iter();
+        self.rows.extend(open.map(|row| (row.conn, row)));
+    }
+
+    /// Adds the figures of a connection that has ended to those of its
+    /// address.
+    pub(super) fn settle(&mut self, conn: ConnId) {
+        self.ready.remove(&conn);
+        if let Some(row) = self.rows.remove(&conn) {
+            add(&mut self.past, &row);
+        }
+    }
+
+    pub(super) fn stats(&mut self) -> Stats {
+        self.look();
+        let mut table = self.past.clone();
+        self.rows.values().for_each(|row| add(&mut table, row));
+        let geometry = self.swarm.geometry();
+        Stats {
+            totals: self.swarm.totals(),
+            peers: table.into_values().collect(),
+            connected: self.swarm.peers(),
+            have: self.swarm.have().map_or(0, |have| have.count()),
+            pieces: geometry.map_or(0, |g| g.pieces()),
+            complete: self.swarm.is_complete(),
+            banned: self.banned.iter().copied().collect(),
+        }
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.stopping && self.pending == 0
+    }
+}
+
+fn add(table: &mut BTreeMap<SocketAddr, PeerRow>, row: &PeerStats) {
+    let known = table.entry(row.addr).or_insert(PeerRow {
+        addr: row.addr,
+        peer_id: None,
+        got: 0,
+        given: 0,
+    });
+    known.peer_id = row.peer_id.or(known.peer_id);
+    known.got += row.downloaded;
+    known.given += row.uploaded;
+}

@@ -1,0 +1,405 @@
+//! The files of one torrent, opened as they are needed.
+//!
+//! Everything here blocks and runs on threads for blocking work.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+
+use bytes::Bytes;
+use gt_vfs::content::{BLOCK, TreeHasher};
+use gt_vfs::{ReadAt, Verdict, Vfs, WriteAt};
+use sha1::{Digest, Sha1};
+
+use crate::geometry::{Block, FileIndex, FileSpan, Geometry, PieceIndex};
+use crate::swarm::{Digests, Failure};
+
+/// Where the bytes of one torrent lie.
+pub(super) struct Store {
+    vfs: Arc<dyn Vfs>,
+    geometry: Geometry,
+    slots: Vec<RwLock<Slot>>,
+    open: Arc<OpenFiles>,
+}
+
+/// One file.
+enum Slot {
+    /// Not open; whether it is whole.
+    Shut(bool),
+    /// Being filled in; served from there too.
+    Partial(Box<dyn WriteAt>),
+    /// Closed and accepted.
+    Whole(Box<dyn ReadAt>),
+}
+
+impl Slot {
+    fn reader(&self) -> Option<&dyn ReadAt> {
+        match self {
+            Self::Shut(_) => None,
+            Self::Partial(file) => Some(&**file),
+            Self::Whole(file) => Some(&**file),
+        }
+    }
+}
+
+/// The files that are open in all torrents of a node: the oldest gives way
+/// when there are too many. A writer that is dropped leaves its bytes for the
+/// next one.
+pub(super) struct OpenFiles {
+    limit: usize,
+    queue: Mutex<VecDeque<(Weak<Store>, FileIndex)>>,
+}
+
+impl OpenFiles {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            queue: Mutex::default(),
+        }
+    }
+
+    fn opened(&self, store: &Arc<Store>, file: FileIndex) {
+        // A panic elsewhere leaves the queue as good as it was.
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push_back((Arc::downgrade(store), file));
+        while queue.len() > self.limit
+            && let Some((store, file)) = queue.pop_front()
+        {
+            if let Some(store) = store.upgrade() {
+                store.shut(file);
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Returns the files of a torrent, of which `whole` tells which are whole.
+    pub(super) fn new(
+        vfs: Arc<dyn Vfs>,
+        geometry: Geometry,
+        whole: impl Fn(FileIndex) -> bool,
+        open: Arc<OpenFiles>,
+    ) -> Arc<Self> {
+        let files = 0..geometry.files().len() as u32;
+        let slots = files.map(|n| RwLock::new(Slot::Shut(whole(FileIndex(n)))));
+        Arc::new(Self {
+            slots: slots.collect(),
+            vfs,
+            geometry,
+            open,
+        })
+    }
+
+    /// Reads a block; padding is zeros.
+    pub(super) fn read(self: &Arc<Self>, block: Block) -> Result<Bytes, Failure> {
+        self.read_io(block).map_err(|e| failure("read", &e))
+    }
+
+    fn read_io(self: &Arc<Self>, block: Block) -> io::Result<Bytes> {
+        let spans = self.spans(block)?;
+        if let [span] = spans[..]
+            && !self.is_padding(span)
+        {
+            let slot = self.opened(span.file)?;
+            let lent = slot
+                .reader()
+                .and_then(|f| f.lend(span.offset, span.length as usize));
+            if let Some(bytes) = lent {
+                return Ok(bytes);
+            }
+        }
+        let mut bytes = vec![0; block.length as usize];
+        let mut rest = &mut bytes[..];
+        for span in spans {
+            let (now, later) = rest.split_at_mut(span.length as usize);
+            if !self.is_padding(span) {
+                self.read_span(span.file, span.offset, now)?;
+            }
+            rest = later;
+        }
+        Ok(bytes.into())
+    }
+
+    fn read_span(self: &Arc<Self>, file: FileIndex, at: u64, buf: &mut [u8]) -> io::Result<()> {
+        let slot = self.opened(file)?;
+        let reader = slot.reader().ok_or_else(shut_again)?;
+        reader.read_exact_at(at, buf)
+    }
+
+    /// Writes a block. A file that is whole already is only compared with it.
+    pub(super) fn write(self: &Arc<Self>, block: Block, bytes: &[u8]) -> Result<(), Failure> {
+        self.write_io(block, bytes)
+            .map_err(|e| failure("written", &e))
+    }
+
+    fn write_io(self: &Arc<Self>, block: Block, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        for span in self.spans(block)? {
+            let Some((now, later)) = rest.split_at_checked(span.length as usize) else {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!(
+                        "expected a block of {} bytes, got {}",
+                        block.length,
+                        bytes.len()
+                    ),
+                ));
+            };
+            rest = later;
+            if self.is_padding(span) {
+                continue;
+            }
+            let slot = self.opened(span.file)?;
+            match &*slot {
+                Slot::Partial(file) => file.write_at(span.offset, now)?,
+                Slot::Whole(file) => {
+                    let mut there = vec![0; now.len()];
+                    file.read_exact_at(span.offset, &mut there)?;
+                    if there != now {
+                        let path = &self.geometry.files()[span.file.0 as usize].path;
+                        return Err(io::Error::new(
+                            io::ErrorKind::AlreadyExists,
+                            format!("{path} is a whole file of other content"),
+                        ));
+                    }
+                }
+                Slot::Shut(_) => return Err(shut_again()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hashes a piece as it lies on the disk.
+    pub(super) fn hash(
+        self: &Arc<Self>,
+        piece: PieceIndex,
+        sha1: bool,
+        leaves: bool,
+    ) -> Result<Digests, Failure> {
+        self.hash_io(piece, sha1, leaves)
+            .map_err(|e| failure("hashed", &e))
+    }
+
+    pub(super) fn hash_io(
+        self: &Arc<Self>,
+        piece: PieceIndex,
+        sha1: bool,
+        leaves: bool,
+    ) -> io::Result<Digests> {
+        let mut whole = Sha1::new();
+        let mut tree = TreeHasher::new();
+        let mut buffer = vec![0; 16 * BLOCK];
+        for span in self.spans(self.geometry.whole(piece))? {
+            let padding = self.is_padding(span);
+            let mut done = 0;
+            while done < span.length {
+                let length = (span.length - done).min(buffer.len() as u64) as usize;
+                let chunk = &mut buffer[..length];
+                if padding {
+                    chunk.fill(0);
+                } else {
+                    self.read_span(span.file, span.offset + done, chunk)?;
+                }
+                if sha1 {
+                    whole.update(&*chunk);
+                }
+                if leaves && !padding {
+                    tree.update(chunk);
+                }
+                done += length as u64;
+            }
+        }
+        Ok(Digests {
+            sha1: sha1.then(|| whole.finalize().into()),
+            leaves: tree.finish().leaves().to_vec(),
+        })
+    }
+
+    /// Closes a file, which asks the backend for its verdict.
+    pub(super) fn close(self: &Arc<Self>, file: FileIndex) -> Result<Verdict, Failure> {
+        self.close_io(file).map_err(|e| failure("closed", &e))
+    }
+
+    fn close_io(self: &Arc<Self>, file: FileIndex) -> io::Result<Verdict> {
+        drop(self.opened(file)?);
+        let mut slot = self.slot_mut(file)?;
+        match std::mem::replace(&mut *slot, Slot::Shut(false)) {
+            Slot::Partial(writer) => {
+                let verdict = writer.close()?;
+                *slot = Slot::Shut(verdict.is_accept());
+                Ok(verdict)
+            }
+            Slot::Shut(false) => {
+                let entry = self.entry(file)?;
+                let verdict = self.vfs.create(&entry.path, entry.length)?.close()?;
+                *slot = Slot::Shut(verdict.is_accept());
+                Ok(verdict)
+            }
+            whole => {
+                *slot = whole;
+                Ok(Verdict::Accept)
+            }
+        }
+    }
+
+    /// Makes what was written so far survive a loss of power.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        for slot in &self.slots {
+            let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
+            if let Slot::Partial(file) = &*slot {
+                file.sync()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, file: FileIndex) -> io::Result<&crate::geometry::File> {
+        self.geometry.file(file).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("there is no file {file}"),
+            )
+        })
+    }
+
+    fn is_padding(&self, span: FileSpan) -> bool {
+        self.geometry.file(span.file).is_some_and(|f| f.padding)
+    }
+
+    fn spans(&self, block: Block) -> io::Result<Vec<FileSpan>> {
+        match self.geometry.contains(block) {
+            true => Ok(self.geometry.spans(block)),
+            false => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("there is no block {block:?}"),
+            )),
+        }
+    }
+
+    fn slot_mut(&self, file: FileIndex) -> io::Result<RwLockWriteGuard<'_, Slot>> {
+        self.entry(file)?;
+        let slot = self.slots[file.0 as usize].write();
+        Ok(slot.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns an open file: whole ones for reading, others for both.
+    fn opened(self: &Arc<Self>, file: FileIndex) -> io::Result<RwLockReadGuard<'_, Slot>> {
+        let entry = self.entry(file)?;
+        let lock = &self.slots[file.0 as usize];
+        // Between opening and reading it may be shut again by others, though
+        // hardly twice.
+        for _ in 0..8 {
+            let slot = lock.read().unwrap_or_else(PoisonError::into_inner);
+            if slot.reader().is_some() {
+                return Ok(slot);
+            }
+            drop(slot);
+            let mut slot = self.slot_mut(file)?;
+            if let Slot::Shut(whole) = *slot {
+                *slot = if whole {
+                    Slot::Whole(self.vfs.open(&entry.path)?)
+                } else {
+                    Slot::Partial(self.vfs.create(&entry.path, entry.length)?)
+                };
+                drop(slot);
+                self.open.opened(self, file);
+            }
+        }
+        Err(shut_again())
+    }
+
+    /// Shuts a file that nobody uses at the moment.
+    fn shut(&self, file: FileIndex) {
+        let Some(Ok(mut slot)) = self.slots.get(file.0 as usize).map(|s| s.try_write()) else {
+            return;
+        };
+        let whole = match &*slot {
+            Slot::Shut(_) => return,
+            Slot::Whole(_) => true,
+            // What cannot be made safe now stays open.
+            Slot::Partial(writer) if writer.sync().is_err() => return,
+            Slot::Partial(_) => false,
+        };
+        *slot = Slot::Shut(whole);
+    }
+}
+
+fn shut_again() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "the file was shut for want of room",
+    )
+}
+
+/// Tells what failed, and whether waiting may help.
+fn failure(deed: &str, e: &io::Error) -> Failure {
+    let passing = matches!(
+        e.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ResourceBusy
+            | io::ErrorKind::OutOfMemory
+            | io::ErrorKind::TimedOut
+    );
+    // Too many open files, in this process or in the system.
+    let passing = passing || matches!(e.raw_os_error(), Some(23 | 24));
+    Failure {
+        passing,
+        why: format!("cannot be {deed}: {e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gt_vfs::{Memory, VPath};
+
+    use super::*;
+    use crate::geometry::File;
+
+    fn store(limit: usize) -> (Memory, Arc<Store>) {
+        let path = |n: usize| VPath::parse(format!("f{n}").as_bytes()).unwrap();
+        let files = (0..3).map(|n| File::new(path(n), 10_000)).collect();
+        let geometry = Geometry::v1(30_000, files, vec![[0; 20]]).unwrap();
+        let vfs = Memory::new();
+        vfs.insert(path(1), vec![1; 10_000]);
+        let open = Arc::new(OpenFiles::new(limit));
+        let store = Store::new(Arc::new(vfs.clone()), geometry, |f| f.0 == 1, open);
+        (vfs, store)
+    }
+
+    const ALL: Block = Block {
+        piece: PieceIndex(0),
+        offset: 0,
+        length: 30_000,
+    };
+
+    #[test]
+    fn a_whole_file_is_compared_and_not_written() {
+        let (_, store) = store(10);
+        let mut bytes = vec![5; 30_000];
+        assert!(!store.write(ALL, &bytes).unwrap_err().passing);
+        bytes[10_000..20_000].fill(1);
+        store.write(ALL, &bytes).unwrap();
+        assert_eq!(store.read(ALL).unwrap(), bytes);
+        assert!(store.write(ALL, &bytes[1..]).is_err());
+    }
+
+    #[test]
+    fn files_give_way_and_lose_nothing() {
+        let (vfs, store) = store(1);
+        let mut bytes: Vec<u8> = (0..30_000).map(|n| n as u8).collect();
+        bytes[10_000..20_000].fill(1);
+        for _ in 0..3 {
+            store.write(ALL, &bytes).unwrap();
+            assert_eq!(store.read(ALL).unwrap(), bytes);
+        }
+        let digests = store.hash(PieceIndex(0), true, false).unwrap();
+        assert_eq!(digests.sha1, Some(Sha1::digest(&bytes).into()));
+        assert_eq!(store.close(FileIndex(0)), Ok(Verdict::Accept));
+        assert_eq!(store.close(FileIndex(2)), Ok(Verdict::Accept));
+        assert_eq!(store.close(FileIndex(2)), Ok(Verdict::Accept));
+        assert_eq!(store.read(ALL).unwrap(), bytes);
+        assert_eq!(vfs.list().unwrap().len(), 3);
+        assert!(store.close(FileIndex(3)).is_err());
+    }
+}

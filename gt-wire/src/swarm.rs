@@ -1,0 +1,295 @@
+//! Many peers and one torrent: everything that happens is an [`Input`],
+//! everything to do an [`Output`].
+//!
+//! The rooms, each with the part of the state that is its own:
+//!
+//! | room | its question |
+//! |---|---|
+//! | `peers` | whom to connect to, whom never again |
+//! | `link`, `connect`, `talk` | one connection: its bytes, its life, its words |
+//! | `picker`, `pieces`, `requests` | what to ask of whom |
+//! | `verify`, `layers`, `files` | is it right, and where does it go |
+//! | `serve`, `choker`, `dispatch` | whom to give what, and in which order |
+
+mod chance;
+mod choker;
+mod connect;
+mod dispatch;
+mod files;
+mod input;
+mod layers;
+mod link;
+mod options;
+mod output;
+mod peers;
+mod picker;
+mod pieces;
+mod requests;
+mod serve;
+mod stats;
+mod talk;
+mod torrent;
+mod verify;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+pub use input::{ConnId, Digests, Failure, Input, ReadId, Source};
+pub use options::{Content, Options};
+pub use output::{Event, Fault, Output, Reason, Totals};
+pub use stats::PeerStats;
+
+use crate::bitfield::Bitfield;
+use crate::geometry::Geometry;
+use crate::source;
+
+use chance::Chance;
+use choker::Choker;
+use dispatch::Dispatch;
+use link::Link;
+use peers::Book;
+use serve::Server;
+use torrent::Torrent;
+
+/// How soon a failed announce is tried again, doubled each time.
+const ANNOUNCE_RETRY: Duration = Duration::from_secs(5);
+
+/// The longest time between two announces, whatever a tracker asks for.
+const ANNOUNCE_MOST: Duration = Duration::from_secs(7200);
+
+/// The shortest.
+const ANNOUNCE_LEAST: Duration = Duration::from_secs(5);
+
+/// One torrent's or topic's peers, without clock, socket, file or thread.
+///
+/// The contract is in the crate's documentation: hand in one thing that
+/// happened, poll until [`Output::Wait`], then wait for the next thing or for
+/// that time (then hand in [`Input::Tick`]).
+#[derive(Debug)]
+pub struct Swarm {
+    options: Options,
+    /// Extensions that we understand; the first has number 1.
+    names: Vec<String>,
+    now: Duration,
+    /// No later than the next thing to do for time's sake.
+    wake: Duration,
+    chance: Chance,
+    outputs: VecDeque<Output>,
+    /// Connections with words not handed to the driver yet.
+    dirty: BTreeSet<ConnId>,
+    links: BTreeMap<ConnId, Link>,
+    book: Book,
+    torrent: Option<Torrent>,
+    server: Server,
+    choker: Choker,
+    dispatch: Dispatch,
+    totals: Totals,
+    announcing: bool,
+    announce_at: Duration,
+    announce_failures: u32,
+    stopped: bool,
+}
+
+impl Swarm {
+    /// Begins a swarm; its first [`poll`](Self::poll) announces.
+    pub fn new(mut options: Options) -> Self {
+        let mut chance = Chance::new(options.seed);
+        let content = options.content.take();
+        let mut names = vec![crate::metadata::NAME.to_owned()];
+        names.extend(options.extensions.iter().take(32).cloned());
+        let torrent = content.map(|content| Torrent::new(content, &mut chance));
+        let mut swarm = Self {
+            names,
+            now: Duration::ZERO,
+            wake: Duration::ZERO,
+            outputs: VecDeque::new(),
+            dirty: BTreeSet::new(),
+            links: BTreeMap::new(),
+            book: Book::default(),
+            server: Server::default(),
+            choker: Choker::default(),
+            dispatch: Dispatch::new(),
+            totals: Totals::default(),
+            announcing: true,
+            announce_at: Duration::MAX,
+            announce_failures: 0,
+            stopped: false,
+            torrent,
+            chance,
+            options,
+        };
+        swarm.totals.left = swarm.torrent.as_ref().map_or(0, Torrent::left);
+        swarm.announce(Some(source::Event::Started));
+        swarm.begin_dispatch();
+        swarm.close_files();
+        swarm
+    }
+
+    /// Takes one thing that happened at `now`, a time since an arbitrary
+    /// start that never goes back.
+    pub fn handle(&mut self, now: Duration, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Connected {
+                conn,
+                addr,
+                outgoing,
+            } => self.connected(conn, addr, outgoing),
+            Input::ConnectFailed { addr } => {
+                self.book.failed(self.now, addr);
+                self.alarm(self.now);
+            }
+            Input::Received { conn, bytes } => self.received(conn, bytes),
+            Input::Sent { conn, bytes } => self.sent(conn, bytes),
+            Input::Disconnected { conn } => self.lose(conn, Reason::Closed, false),
+            Input::BlockRead { id, result } => self.block_read(id, result),
+            Input::Written { block, result } => self.written(block, result),
+            Input::PieceHashed { piece, result } => self.piece_hashed(piece, result),
+            Input::FileClosed { file, result } => self.file_closed(file, result),
+            Input::Peers { addrs, source } => {
+                self.book.learn(self.now, &addrs, source);
+                self.alarm(self.now);
+            }
+            Input::Announced { interval } => self.announced(interval),
+            Input::SendExtended {
+                conn,
+                name,
+                payload,
+            } => self.say_extended(conn, &name, payload),
+            Input::Ban { conn, why } => self.ban(conn, Reason::Caller(why)),
+            Input::Stop => self.stop(),
+            Input::Tick => {}
+        }
+        if self.now >= self.wake {
+            self.on_time();
+        }
+        self.settle();
+    }
+
+    /// Returns the next thing to do; [`Output::Wait`] when there is none.
+    pub fn poll(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or(Output::Wait(self.wake))
+    }
+
+    /// Returns the layout, with the piece layers learnt so far.
+    pub fn geometry(&self) -> Option<&Geometry> {
+        self.torrent.as_ref().map(|t| &t.geometry)
+    }
+
+    /// Returns the verified pieces.
+    pub fn have(&self) -> Option<&Bitfield> {
+        self.torrent.as_ref().map(|t| &t.have)
+    }
+
+    /// Returns the figures so far.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Tells whether every wanted file was accepted.
+    pub fn is_complete(&self) -> bool {
+        self.torrent.as_ref().is_some_and(|t| t.files.is_complete())
+    }
+
+    /// Returns the figures of each open connection, by name.
+    pub fn peers(&self) -> Vec<PeerStats> {
+        self.links
+            .values()
+            .map(|link| PeerStats {
+                conn: link.conn,
+                addr: link.addr,
+                peer_id: link.peer.handshake().map(|h| h.peer_id),
+                client: link.extensions.as_ref().and_then(|e| e.client.clone()),
+                uploaded: link.uploaded,
+                downloaded: link.downloaded,
+                down_rate: link.down.value(self.now),
+                pieces: link.peer.have().count(),
+                outstanding: link.asks.len(),
+            })
+            .collect()
+    }
+
+    /// Makes sure that [`on_time`](Self::on_time) runs at `at`.
+    fn alarm(&mut self, at: Duration) {
+        self.wake = self.wake.min(at);
+    }
+
+    /// Does everything that is due, and finds out when the next thing is.
+    fn on_time(&mut self) {
+        self.wake = Duration::MAX;
+        if self.stopped {
+            return;
+        }
+        self.time_links();
+        self.time_requests();
+        self.time_layers();
+        self.time_choker();
+        self.time_dispatch();
+        self.time_files();
+        self.time_connects();
+        if self.announce_at <= self.now && !self.announcing {
+            self.announce(None);
+        }
+        if !self.announcing {
+            self.alarm(self.announce_at);
+        }
+    }
+
+    /// Hands what was said to the driver.
+    fn settle(&mut self) {
+        while let Some(conn) = self.dirty.pop_first() {
+            let Some(link) = self.links.get_mut(&conn) else {
+                continue;
+            };
+            for bytes in link.flush() {
+                self.outputs.push_back(Output::Send { conn, bytes });
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn announce(&mut self, event: Option<source::Event>) {
+        self.announcing = true;
+        let want = self.options.outgoing.min(200) as u32;
+        self.outputs.push_back(Output::Announce {
+            event,
+            totals: self.totals,
+            want,
+        });
+    }
+
+    fn announced(&mut self, interval: Option<Duration>) {
+        self.announcing = false;
+        let wait = match interval {
+            Some(wait) => {
+                self.announce_failures = 0;
+                wait
+            }
+            None => {
+                self.announce_failures += 1;
+                ANNOUNCE_RETRY * 2_u32.pow(self.announce_failures.min(9) - 1)
+            }
+        };
+        self.announce_at = self.now + wait.clamp(ANNOUNCE_LEAST, ANNOUNCE_MOST);
+        self.alarm(self.announce_at);
+    }
+
+    fn stop(&mut self) {
+        if self.stopped {
+            return;
+        }
+        self.stopped = true;
+        for conn in self.conns() {
+            self.lose(conn, Reason::Stopped, true);
+        }
+        self.announce(Some(source::Event::Stopped));
+        self.wake = Duration::MAX;
+    }
+
+    fn conns(&self) -> Vec<ConnId> {
+        self.links.keys().copied().collect()
+    }
+}

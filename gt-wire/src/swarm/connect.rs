@@ -1,0 +1,330 @@
+//! The life of a connection: its beginning, its handshake, its silence, its
+//! end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Swarm;
+use super::input::ConnId;
+use super::link::Link;
+use super::output::{Event, Output, Reason};
+use crate::extended::Extensions;
+use crate::handshake::{Abilities, Handshake};
+use crate::limits;
+use crate::message::Message;
+use crate::peer::{Heard, Peer};
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+
+/// After so much silence of ours a sign of life is sent; peers give up after
+/// two minutes (BEP 3).
+const KEEP_ALIVE: Duration = Duration::from_secs(90);
+
+/// After so much time without one whole message the peer is given up. Bytes
+/// that trickle in without ever ending a message do not count.
+const SILENCE: Duration = Duration::from_secs(150);
+
+/// How long a peer may take none of what waits for it.
+const STUCK: Duration = Duration::from_secs(120);
+
+/// The most bytes that may wait for one peer beyond the window for blocks:
+/// answers to floods, and messages of the caller's.
+const QUEUE: usize = 20 << 20;
+
+/// Requests that we take from one peer at a time (`reqq`).
+pub(super) const QUEUE_REQUESTS: usize = 500;
+
+impl Swarm {
+    pub(super) fn connected(&mut self, conn: ConnId, addr: SocketAddr, outgoing: bool) {
+        let refuse = if self.stopped {
+            Some(Reason::Stopped)
+        } else if self.book.is_banned(&addr) {
+            Some(Reason::Banned)
+        } else if self.links.len() >= self.options.connections {
+            Some(Reason::Full)
+        } else {
+            None
+        };
+        let room = self.book.linked(addr, outgoing);
+        let pieces = self.torrent.as_ref().map(|t| t.geometry.pieces());
+        let most = if self.options.fetch_info {
+            limits::PIECES as u32
+        } else {
+            0
+        };
+        let peer = Peer::new(pieces, most);
+        let link = Link::new(conn, addr, outgoing, peer, self.now);
+        self.links.insert(conn, link);
+        if let Some(why) = refuse.or((!room && !outgoing).then_some(Reason::Full)) {
+            self.lose(conn, why, true);
+            return;
+        }
+        if outgoing {
+            self.shake(conn, self.options.info_hash);
+        }
+        self.alarm(self.now + HANDSHAKE);
+    }
+
+    fn shake(&mut self, conn: ConnId, info_hash: crate::InfoHash) {
+        let raw = Handshake {
+            abilities: Abilities::OURS,
+            info_hash,
+            peer_id: self.options.peer_id,
+        }
+        .encode();
+        if let Some(link) = self.links.get_mut(&conn) {
+            link.say_raw(self.now, &raw);
+            self.dirty.insert(conn);
+        }
+    }
+
+    pub(super) fn received(&mut self, conn: ConnId, bytes: Bytes) {
+        let Some(link) = self.links.get_mut(&conn) else {
+            return;
+        };
+        link.peer.push(bytes);
+        // The link may go in the middle of what it says.
+        while let Some(link) = self.links.get_mut(&conn) {
+            match link.peer.next() {
+                Ok(Some(heard)) => {
+                    link.heard = self.now;
+                    match heard {
+                        Heard::Handshake(handshake) => self.shaken(conn, handshake),
+                        other => self.hear(conn, other),
+                    }
+                }
+                Ok(None) => break,
+                Err(why) => self.lose(conn, Reason::Protocol(why.to_string()), true),
+            }
+        }
+    }
+
+    fn shaken(&mut self, conn: ConnId, handshake: Handshake) {
+        let Some(link) = self.links.get(&conn) else {
+            return;
+        };
+        let (addr, outgoing) = (link.addr, link.outgoing);
+        let ours = [Some(self.options.info_hash), self.options.other_hash];
+        if !ours.contains(&Some(handshake.info_hash)) {
+            let why = format!("expected our torrent, got {}", handshake.info_hash);
+            return self.lose(conn, Reason::Protocol(why), true);
+        }
+        if handshake.peer_id == self.options.peer_id {
+            if outgoing {
+                self.book.forget(addr);
+            }
+            return self.lose(conn, Reason::Ourselves, true);
+        }
+        let twin = self
+            .links
+            .values()
+            .find(|other| {
+                other.conn != conn
+                    && other.peer.handshake().map(|h| h.peer_id) == Some(handshake.peer_id)
+            })
+            .map(|other| (other.conn, other.outgoing, other.addr));
+        if let Some((other, other_outgoing, other_addr)) = twin {
+            // Both ends must drop the same one: of two that went in opposite
+            // directions, that of the greater id stays.
+            let ours_stays = self.options.peer_id > handshake.peer_id;
+            if outgoing != other_outgoing && outgoing == ours_stays {
+                self.lose(other, Reason::Twice, true);
+                self.book
+                    .rest(self.now, other_addr, Duration::from_secs(600));
+            } else {
+                self.lose(conn, Reason::Twice, true);
+                self.book.rest(self.now, addr, Duration::from_secs(600));
+                return;
+            }
+        }
+        if !outgoing {
+            self.shake(conn, handshake.info_hash);
+        }
+        if handshake.abilities.extended() {
+            let payload = self.introduction().write();
+            self.say(conn, Message::Extended { id: 0, payload });
+        }
+        self.show_pieces(conn);
+    }
+
+    /// What our extension handshake says.
+    fn introduction(&self) -> Extensions {
+        let mut said = Extensions::default();
+        let serves = self.options.info.is_some() || self.options.fetch_info;
+        for (name, number) in self.names.iter().zip(1u8..) {
+            if number > 1 || serves {
+                said.numbers.insert(name.clone(), number);
+            }
+        }
+        said.port = self.options.port;
+        said.client = Some(self.options.client.clone());
+        said.queue = Some(QUEUE_REQUESTS as u32);
+        said.metadata_size = self
+            .options
+            .info
+            .as_ref()
+            .and_then(|info| u32::try_from(info.len()).ok());
+        said.upload_only = self.torrent.as_ref().is_some_and(super::Torrent::is_seed);
+        said
+    }
+
+    /// Says our extension handshake again to all, after it has changed.
+    pub(super) fn reintroduce(&mut self) {
+        let payload = self.introduction().write();
+        for conn in self.conns() {
+            if self.links[&conn].peer.abilities().extended() {
+                let payload = payload.clone();
+                self.say(conn, Message::Extended { id: 0, payload });
+            }
+        }
+    }
+
+    /// Says a message, if the connection stands.
+    pub(super) fn say(&mut self, conn: ConnId, message: Message) {
+        let Some(link) = self.links.get_mut(&conn) else {
+            return;
+        };
+        link.say(self.now, message);
+        self.dirty.insert(conn);
+        if link.queued > QUEUE {
+            self.lose(conn, Reason::Stuffed, true);
+        }
+    }
+
+    pub(super) fn sent(&mut self, conn: ConnId, bytes: usize) {
+        if let Some(link) = self.links.get_mut(&conn) {
+            link.queued = link.queued.saturating_sub(bytes);
+            link.drained = self.now;
+            self.feed();
+            self.sent_some();
+        }
+    }
+
+    /// Ends a connection that was caught lying, and never takes it up again.
+    pub(super) fn ban(&mut self, conn: ConnId, why: Reason) {
+        if let Some(link) = self.links.get(&conn) {
+            let addr = link.addr;
+            self.lose(conn, why.clone(), true);
+            self.ban_address(addr, why);
+        }
+    }
+
+    pub(super) fn ban_address(&mut self, addr: SocketAddr, why: Reason) {
+        if !self.book.is_banned(&addr) {
+            self.book.ban(addr);
+            self.event(Event::Banned { addr, why });
+        }
+    }
+
+    /// Takes a connection out of everything. `ours` tells whether the driver
+    /// has to end it.
+    pub(super) fn lose(&mut self, conn: ConnId, why: Reason, ours: bool) {
+        let Some(mut link) = self.links.remove(&conn) else {
+            return;
+        };
+        self.dirty.remove(&conn);
+        if ours {
+            for bytes in link.flush() {
+                self.outputs.push_back(Output::Send { conn, bytes });
+            }
+            let why = why.clone();
+            self.outputs.push_back(Output::Disconnect { conn, why });
+        }
+        let open = link.is_open();
+        self.book.gone(self.now, link.addr, link.outgoing, open);
+        self.forget_server(conn, &link);
+        if let Some(torrent) = &mut self.torrent {
+            if link.counted {
+                for piece in link.peer.have().iter() {
+                    torrent.picker.fewer(piece);
+                }
+            } else if link.peer.have().is_full() && link.peer.has_told() {
+                torrent.seeds -= 1;
+            }
+            for block in link.asks.keys() {
+                if let Some(partial) = torrent.partials.get_mut(&block.piece) {
+                    partial.release(*block, conn);
+                }
+                torrent.tidy(block.piece);
+            }
+            for partial in torrent.partials.values_mut() {
+                if partial.only == Some(conn) {
+                    partial.only = None;
+                }
+            }
+            torrent.layers.forget(conn);
+        }
+        self.forget_dispatch(conn, &link);
+        let addr = link.addr;
+        self.event(Event::PeerGone { conn, addr, why });
+        if !self.stopped {
+            self.fill_slots();
+            self.refill_all();
+            self.ask_layers();
+            self.alarm(self.now);
+        }
+    }
+
+    /// Ends connections on which nothing happens, and keeps the others alive.
+    pub(super) fn time_links(&mut self) {
+        let quiet = self.torrent.is_some() && self.options.extensions.is_empty();
+        for conn in self.conns() {
+            let Some(link) = self.links.get_mut(&conn) else {
+                continue;
+            };
+            let mut ends = vec![(link.heard + SILENCE, Reason::Silent(SILENCE))];
+            if !link.is_open() {
+                ends.push((link.opened + HANDSHAKE, Reason::Silent(HANDSHAKE)));
+            }
+            if link.queued > 0 {
+                ends.push((link.drained + STUCK, Reason::Stuffed));
+            }
+            if quiet && !link.interested && !link.peer.is_interested() {
+                ends.push((link.useful_at + self.options.idle, Reason::Idle));
+            }
+            let first = ends.into_iter().min_by_key(|(at, _)| *at);
+            let (at, why) = first.expect("silence is always among them");
+            if at <= self.now {
+                let (addr, idle) = (link.addr, why == Reason::Idle);
+                self.lose(conn, why, true);
+                if idle {
+                    self.book.rest(self.now, addr, Duration::from_secs(600));
+                }
+                continue;
+            }
+            if link.spoke + KEEP_ALIVE <= self.now && link.is_open() {
+                link.say(self.now, Message::KeepAlive);
+                self.dirty.insert(conn);
+            }
+            let next = at
+                .min(link.spoke + KEEP_ALIVE)
+                .max(self.now + Duration::from_millis(1));
+            self.alarm(next);
+        }
+    }
+
+    /// Connects to whom it is time to connect to.
+    pub(super) fn time_connects(&mut self) {
+        let room = self.options.connections.saturating_sub(self.links.len());
+        let slots = self.options.outgoing.min(room + self.links.len());
+        for _ in 0..room {
+            let Some(addr) = self.book.due(self.now, slots, &mut self.chance) else {
+                break;
+            };
+            self.outputs.push_back(Output::Connect { addr });
+        }
+        if let Some(at) = self.book.next_due()
+            && room > 0
+        {
+            // Where slots are full, not time but an ending connection wakes.
+            if at > self.now {
+                self.alarm(at);
+            } else {
+                self.alarm(self.now + Duration::from_secs(1));
+            }
+        }
+    }
+}

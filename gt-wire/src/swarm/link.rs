@@ -1,0 +1,201 @@
+//! One connection as the swarm sees it: the conversation, the bytes on their
+//! way out, and what each end owes the other.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::input::ConnId;
+use super::stats::Rate;
+use crate::bitfield::Bitfield;
+use crate::extended::Extensions;
+use crate::geometry::{Block, PieceIndex};
+use crate::message::Message;
+use crate::metadata::Fetch;
+use crate::peer::Peer;
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) conn: ConnId,
+    pub(super) addr: SocketAddr,
+    pub(super) outgoing: bool,
+    pub(super) peer: Peer,
+    /// What the peer said of its extensions.
+    pub(super) extensions: Option<Extensions>,
+    /// The info dictionary on its way from it.
+    pub(super) fetch: Option<Fetch>,
+    /// Whether that was begun once.
+    pub(super) fetched: bool,
+    /// When the connection began.
+    pub(super) opened: Duration,
+    /// When the last whole message came.
+    pub(super) heard: Duration,
+    /// When we last said something.
+    pub(super) spoke: Duration,
+    /// When the driver last got rid of bytes, or had none.
+    pub(super) drained: Duration,
+    /// When a block last went either way.
+    pub(super) useful_at: Duration,
+
+    /// Small messages that wait to be sent as one.
+    cork: BytesMut,
+    /// What is ready for the driver.
+    ready: Vec<Bytes>,
+    /// Bytes that the driver holds.
+    pub(super) queued: usize,
+
+    /// Whether we refuse its requests.
+    pub(super) choked: bool,
+    /// Whether we told it that we are interested.
+    pub(super) interested: bool,
+    /// Pieces that it has and we want.
+    pub(super) useful: u32,
+
+    /// Requests to it without an answer, and when each was made.
+    pub(super) asks: BTreeMap<Block, Duration>,
+    /// Since when it owes us something.
+    pub(super) owes_since: Duration,
+    /// Requests given up that it may still answer.
+    pub(super) late: BTreeSet<Block>,
+    /// How often in a row it let requests run out.
+    pub(super) snubs: u32,
+    /// Pieces that it refused to send since it last let us in.
+    pub(super) refused: BTreeSet<PieceIndex>,
+    /// Blocks that nobody asked for.
+    pub(super) unasked: u32,
+    /// Shortest time from a request to its answer.
+    pub(super) latency: Option<Duration>,
+    pub(super) down: Rate,
+    /// Bytes a second as they were when it last sent something.
+    pub(super) pace: f64,
+    pub(super) up: Rate,
+    pub(super) downloaded: u64,
+    pub(super) uploaded: u64,
+    /// When it last told of a new piece.
+    pub(super) last_have: Duration,
+    /// Whether its pieces are counted one by one in the picker.
+    pub(super) counted: bool,
+
+    /// Its requests, in order.
+    pub(super) queue: VecDeque<Block>,
+    /// Its place in the order of serving.
+    pub(super) ticket: Option<u64>,
+    /// The piece that the ticket is for.
+    pub(super) serving: Option<PieceIndex>,
+    /// Bytes being read for it.
+    pub(super) reading: usize,
+    /// When it last asked for something or was let in.
+    pub(super) asked_at: Duration,
+    /// When it was let in.
+    pub(super) unchoked_at: Duration,
+    /// The pieces shown to it, where an origin hides the others.
+    pub(super) shown: Option<Bitfield>,
+}
+
+impl Link {
+    pub(super) fn new(
+        conn: ConnId,
+        addr: SocketAddr,
+        outgoing: bool,
+        peer: Peer,
+        now: Duration,
+    ) -> Self {
+        Self {
+            conn,
+            addr,
+            outgoing,
+            peer,
+            extensions: None,
+            fetch: None,
+            fetched: false,
+            opened: now,
+            heard: now,
+            spoke: now,
+            drained: now,
+            useful_at: now,
+            cork: BytesMut::new(),
+            ready: Vec::new(),
+            queued: 0,
+            choked: true,
+            interested: false,
+            useful: 0,
+            asks: BTreeMap::new(),
+            owes_since: now,
+            late: BTreeSet::new(),
+            snubs: 0,
+            refused: BTreeSet::new(),
+            unasked: 0,
+            latency: None,
+            down: Rate::default(),
+            pace: 0.0,
+            up: Rate::default(),
+            downloaded: 0,
+            uploaded: 0,
+            last_have: now,
+            counted: false,
+            queue: VecDeque::new(),
+            ticket: None,
+            serving: None,
+            reading: 0,
+            asked_at: now,
+            unchoked_at: now,
+            shown: None,
+        }
+    }
+
+    /// Tells whether the handshake is through.
+    pub(super) fn is_open(&self) -> bool {
+        self.peer.handshake().is_some()
+    }
+
+    /// Tells whether the peer has everything, by its pieces or its word.
+    pub(super) fn is_seed(&self) -> bool {
+        self.is_open()
+            && (self.peer.have().is_full()
+                || self.extensions.as_ref().is_some_and(|e| e.upload_only)
+                    && self.peer.have().is_empty())
+    }
+
+    /// Says raw bytes, which the handshake is.
+    pub(super) fn say_raw(&mut self, now: Duration, raw: &[u8]) {
+        self.queued += raw.len();
+        self.cork.extend_from_slice(raw);
+        self.spoke = now;
+    }
+
+    /// Says a message.
+    pub(super) fn say(&mut self, now: Duration, message: Message) {
+        if self.queued == 0 {
+            self.drained = now;
+        }
+        let before = self.cork.len();
+        let tail = message.encode(&mut self.cork);
+        self.queued += self.cork.len() - before;
+        if let Some(tail) = tail {
+            self.queued += tail.len();
+            if tail.len() < 1024 {
+                self.cork.extend_from_slice(&tail);
+            } else {
+                self.ready.push(self.cork.split().freeze());
+                self.ready.push(tail);
+            }
+        }
+        self.spoke = now;
+    }
+
+    /// Takes what is to be handed to the driver.
+    pub(super) fn flush(&mut self) -> Vec<Bytes> {
+        if !self.cork.is_empty() {
+            self.ready.push(self.cork.split().freeze());
+        }
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Tells whether the peer was shown a piece that we have.
+    pub(super) fn was_shown(&self, piece: PieceIndex) -> bool {
+        self.shown.as_ref().is_none_or(|shown| shown.has(piece.0))
+    }
+}

@@ -1,0 +1,393 @@
+//! What to ask of whom, how much at a time, and when to stop waiting.
+//!
+//! A peer is asked for whole pieces, the next one only when the last is nearly
+//! through: what is asked early of one peer is lost to all others, and deep
+//! queues are what costs stock swarms half of their speed (SWARM.md, D1-D3).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use gt_vfs::content::BLOCK;
+
+use super::Swarm;
+use super::connect::QUEUE_REQUESTS;
+use super::input::{ConnId, Failure};
+use super::link::Link;
+use super::output::{Event, Output, Reason};
+use super::pieces::{Arrival, Partial, Phase};
+use crate::geometry::{Block, PieceIndex};
+use crate::message::Message;
+
+/// How long a peer that never sent anything may take.
+const FIRST_WAIT: Duration = Duration::from_secs(3);
+
+/// The shortest wait for a peer whose pace is known.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest.
+const MOST_WAIT: Duration = Duration::from_secs(30);
+
+/// Blocks asked for at a time of one piece.
+const AT_ONCE: usize = 64;
+
+/// Requests that a peer is believed to take where it does not say.
+const REQQ: u32 = 250;
+
+/// Bytes that may wait for the disk before nothing more is asked for.
+const WRITING: usize = 32 << 20;
+
+/// The most pieces that are put together at a time.
+const PARTIALS: usize = 1024;
+
+/// Blocks that nobody asked for before a peer is thrown out.
+const UNASKED: u32 = 64;
+
+impl Link {
+    /// Returns how long it may take to send the next block.
+    fn patience(&self, piece: u64) -> Duration {
+        let wait = if self.downloaded == 0 {
+            FIRST_WAIT
+        } else {
+            let expected = 4.0 * piece as f64 / self.pace.max(1.0);
+            Duration::from_secs_f64(expected.min(MOST_WAIT.as_secs_f64()))
+                .clamp(LEAST_WAIT, MOST_WAIT)
+        };
+        wait * 2_u32.pow(self.snubs.min(4))
+    }
+
+    /// Returns below how many outstanding requests more are made: enough to
+    /// cover the time that a request and its answer take.
+    fn low_water(&self) -> usize {
+        let latency = self.latency.unwrap_or_default().as_secs_f64();
+        let covered = (1.5 * self.pace * latency / BLOCK as f64) as usize;
+        let most = self
+            .extensions
+            .as_ref()
+            .and_then(|e| e.queue)
+            .unwrap_or(REQQ)
+            .min(QUEUE_REQUESTS as u32) as usize;
+        (2 + covered).min(most.max(1))
+    }
+}
+
+impl Swarm {
+    /// Tells whether anything may be asked for now.
+    fn may_ask(&self) -> bool {
+        self.torrent.as_ref().is_some_and(|t| {
+            !t.failed && t.stalled.is_none() && t.writing < WRITING && !self.stopped
+        })
+    }
+
+    /// Asks every peer for what it can give.
+    pub(super) fn refill_all(&mut self) {
+        if self.may_ask() {
+            for conn in self.conns() {
+                self.refill(conn);
+            }
+        }
+    }
+
+    /// Asks a peer for more, if it is time.
+    pub(super) fn refill(&mut self, conn: ConnId) {
+        if !self.may_ask() {
+            return;
+        }
+        let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
+            return;
+        };
+        if link.peer.is_choking() || link.useful == 0 || !link.interested {
+            return;
+        }
+        // A peer that let requests run out is tried with one block at a time.
+        let probing = link.snubs > 0;
+        let low = if probing { 1 } else { link.low_water() };
+        let mut asked = Vec::new();
+        while link.asks.len() < low {
+            let most = if probing { 1 } else { AT_ONCE };
+            let have = link.peer.have();
+            let started = torrent
+                .loose
+                .iter()
+                .find(|p| {
+                    have.has(p.0)
+                        && !link.refused.contains(p)
+                        && torrent
+                            .partials
+                            .get(p)
+                            .is_some_and(|q| q.only.is_none_or(|only| only == conn))
+                })
+                .copied();
+            let piece = match started {
+                Some(piece) => piece,
+                None if torrent.partials.len() >= PARTIALS => break,
+                None => {
+                    let Some(piece) = torrent.picker.choose(have, &link.refused) else {
+                        break;
+                    };
+                    torrent.picker.close(piece);
+                    let mut partial = Partial::new(piece, torrent.geometry.piece_len(piece));
+                    if torrent.suspects.doubts(piece) {
+                        partial.only = Some(conn);
+                    }
+                    torrent.partials.insert(piece, partial);
+                    piece
+                }
+            };
+            let blocks = torrent
+                .partials
+                .get_mut(&piece)
+                .map(|p| p.ask(conn, most))
+                .unwrap_or_default();
+            torrent.tidy(piece);
+            if blocks.is_empty() {
+                break;
+            }
+            for block in &blocks {
+                if link.asks.is_empty() {
+                    link.owes_since = self.now;
+                }
+                link.asks.insert(*block, self.now);
+            }
+            asked.extend(blocks);
+        }
+        if asked.is_empty() && link.asks.is_empty() {
+            asked = self.end_game(conn);
+        }
+        let Some(link) = self.links.get(&conn) else {
+            return;
+        };
+        let length = self.geometry().map_or(0, crate::Geometry::piece_length);
+        let at = link.owes_since + link.patience(length);
+        if !link.asks.is_empty() {
+            self.alarm(at);
+        }
+        for block in asked {
+            self.say(conn, Message::Request(block));
+        }
+    }
+
+    /// Once every missing block is asked of somebody: asks an idle peer for
+    /// some of those that a much slower one owes, the last first, at most two
+    /// peers for each (D2).
+    fn end_game(&mut self, conn: ConnId) -> Vec<Block> {
+        let (Some(torrent), Some(mine)) = (&mut self.torrent, self.links.get(&conn)) else {
+            return Vec::new();
+        };
+        if !torrent.picker.is_empty() || !torrent.loose.is_empty() || mine.snubs > 0 {
+            return Vec::new();
+        }
+        let (now, links) = (self.now, &self.links);
+        let my_time = BLOCK as f64 / mine.pace.max(1.0);
+        let slow = |other: ConnId, block: Block| {
+            let Some(other) = links.get(&other) else {
+                return true;
+            };
+            let waited = other
+                .asks
+                .get(&block)
+                .map_or(Duration::ZERO, |at| now.saturating_sub(*at));
+            let their_time = (other.asks.len() * BLOCK) as f64 / other.pace.max(1.0);
+            other.snubs > 0
+                || (mine.pace > 0.0 && other.pace > 0.0 && their_time > 2.0 * my_time)
+                || waited > LEAST_WAIT
+        };
+        let have = mine.peer.have();
+        let mut taken = Vec::new();
+        for (piece, partial) in &mut torrent.partials {
+            if partial.phase == Phase::Filling && have.has(piece.0) && !mine.refused.contains(piece)
+            {
+                taken = partial.ask_again(conn, 4, slow);
+                if !taken.is_empty() {
+                    break;
+                }
+            }
+        }
+        if let Some(link) = self.links.get_mut(&conn) {
+            for block in &taken {
+                link.owes_since = now;
+                link.asks.insert(*block, now);
+            }
+        }
+        taken
+    }
+
+    pub(super) fn got_block(&mut self, conn: ConnId, piece: PieceIndex, offset: u32, data: Bytes) {
+        let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
+            return;
+        };
+        let length = data.len();
+        let block = Block {
+            piece,
+            offset,
+            length: length as u32,
+        };
+        self.totals.downloaded += length as u64;
+        if let Some(at) = link.asks.remove(&block) {
+            let took = self.now.saturating_sub(at);
+            link.latency = Some(link.latency.map_or(took, |least| least.min(took)));
+            link.snubs = 0;
+        } else if !link.late.remove(&block) {
+            link.unasked += 1;
+            self.totals.wasted += length as u64;
+            if link.unasked > UNASKED {
+                let why = "expected blocks that were asked for, got others".to_owned();
+                self.lose(conn, Reason::Protocol(why), true);
+            }
+            return;
+        }
+        link.owes_since = self.now;
+        link.useful_at = self.now;
+        link.downloaded += length as u64;
+        link.down.add(self.now, length);
+        link.pace = link.down.value(self.now);
+        let from = (conn, link.addr);
+        let arrival = match torrent.partials.get_mut(&piece) {
+            Some(p) if p.phase == Phase::Filling && p.only.is_none_or(|only| only == conn) => {
+                p.arrive(block, from)
+            }
+            _ => Arrival::Duplicate,
+        };
+        torrent.tidy(piece);
+        match arrival {
+            Arrival::Duplicate => self.totals.wasted += length as u64,
+            Arrival::New(others) => {
+                torrent.writing += length;
+                self.outputs.push_back(Output::Write { block, bytes: data });
+                for other in others {
+                    self.cancel(other, block);
+                    self.refill(other);
+                }
+            }
+        }
+        self.refill(conn);
+    }
+
+    /// Takes a request back; the answer may be on its way already.
+    fn cancel(&mut self, conn: ConnId, block: Block) {
+        let Some(link) = self.links.get_mut(&conn) else {
+            return;
+        };
+        if link.asks.remove(&block).is_some() {
+            if link.late.len() < 2 * QUEUE_REQUESTS {
+                link.late.insert(block);
+            }
+            self.say(conn, Message::Cancel(block));
+        }
+    }
+
+    /// A peer chokes us: without the fast extension, whatever we asked for is
+    /// forgotten; with it, each request is rejected or answered.
+    pub(super) fn was_choked(&mut self, conn: ConnId) {
+        let Some(link) = self.links.get(&conn) else {
+            return;
+        };
+        if !link.peer.abilities().fast() {
+            self.release_all(conn, false);
+            self.refill_all();
+        }
+    }
+
+    pub(super) fn was_refused(&mut self, conn: ConnId, block: Block) {
+        let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
+            return;
+        };
+        link.late.remove(&block);
+        if link.asks.remove(&block).is_none() {
+            return;
+        }
+        if !link.peer.is_choking() {
+            // Refused though we were let in: it is not to be asked again
+            // until it lets us in anew.
+            link.refused.insert(block.piece);
+        }
+        if let Some(partial) = torrent.partials.get_mut(&block.piece) {
+            partial.release(block, conn);
+            if partial.only == Some(conn) {
+                partial.only = None;
+            }
+        }
+        torrent.tidy(block.piece);
+        self.refill_all();
+    }
+
+    /// Puts what a peer owes back for others.
+    fn release_all(&mut self, conn: ConnId, cancel: bool) {
+        let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
+            return;
+        };
+        let asks: Vec<Block> = std::mem::take(&mut link.asks).into_keys().collect();
+        for block in &asks {
+            if let Some(partial) = torrent.partials.get_mut(&block.piece) {
+                partial.release(*block, conn);
+                if partial.only == Some(conn) {
+                    partial.only = None;
+                }
+            }
+            torrent.tidy(block.piece);
+            if cancel && link.late.len() < 2 * QUEUE_REQUESTS {
+                link.late.insert(*block);
+            }
+        }
+        if cancel {
+            for block in asks {
+                self.say(conn, Message::Cancel(block));
+            }
+        }
+    }
+
+    /// Takes requests back from peers that let them run out (D3).
+    pub(super) fn time_requests(&mut self) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let length = torrent.geometry.piece_length();
+        if let Some(until) = torrent.stalled {
+            if until <= self.now {
+                torrent.stalled = None;
+            } else {
+                self.alarm(until);
+            }
+        }
+        let mut late = false;
+        for conn in self.conns() {
+            let Some(link) = self.links.get_mut(&conn) else {
+                continue;
+            };
+            if link.asks.is_empty() {
+                continue;
+            }
+            let at = link.owes_since + link.patience(length);
+            if at <= self.now {
+                link.snubs += 1;
+                late = true;
+                self.release_all(conn, true);
+            } else {
+                self.alarm(at);
+            }
+        }
+        if late || self.torrent.as_ref().is_some_and(|t| t.stalled.is_none()) {
+            self.refill_all();
+        }
+    }
+
+    /// Notes that the disk refused, and asks for nothing for a while.
+    pub(super) fn stall(&mut self, failure: Failure) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let until = if failure.passing {
+            let wait = Duration::from_secs(1) * 2_u32.pow(torrent.refusals.min(6));
+            self.now + wait.min(Duration::from_secs(60))
+        } else {
+            Duration::MAX
+        };
+        if torrent.stalled.is_some_and(|at| at > self.now) {
+            return;
+        }
+        torrent.refusals += 1;
+        torrent.stalled = Some(until);
+        self.alarm(until);
+        let until = (until < Duration::MAX).then_some(until);
+        self.event(Event::Stalled { failure, until });
+    }
+}

@@ -1,0 +1,287 @@
+//! Whether a piece is what the torrent promises, and who lied if it is not.
+
+use std::collections::BTreeMap;
+
+use gt_vfs::content::{BLOCK, Hash, merkle};
+
+use super::Swarm;
+use super::input::{Digests, Failure};
+use super::output::{Event, Fault, Output, Reason};
+use super::pieces::{Phase, Sender};
+use crate::geometry::{Block, Geometry, Layer, PieceHash, PieceIndex};
+use crate::message::Message;
+
+/// The most failures of one piece that are remembered.
+const ATTEMPTS: usize = 4;
+
+/// Pieces that came out wrong and had several senders: the liar among them is
+/// found when the right bytes are known, block by block.
+#[derive(Debug, Default)]
+pub(super) struct Suspects {
+    attempts: BTreeMap<PieceIndex, Vec<Attempt>>,
+}
+
+/// What a piece was when it was wrong.
+#[derive(Debug)]
+struct Attempt {
+    leaves: Vec<Hash>,
+    from: Vec<Option<Sender>>,
+}
+
+impl Suspects {
+    /// Tells whether a piece failed before and nobody was caught.
+    pub(super) fn doubts(&self, piece: PieceIndex) -> bool {
+        self.attempts.contains_key(&piece)
+    }
+
+    fn note(&mut self, piece: PieceIndex, leaves: Vec<Hash>, from: Vec<Option<Sender>>) {
+        let attempts = self.attempts.entry(piece).or_default();
+        if attempts.len() == ATTEMPTS {
+            attempts.remove(0);
+        }
+        attempts.push(Attempt { leaves, from });
+    }
+
+    /// Returns who sent blocks other than these, which are right.
+    fn liars(&mut self, piece: PieceIndex, right: &[Hash]) -> Vec<Sender> {
+        let attempts = self.attempts.remove(&piece).unwrap_or_default();
+        let mut liars: Vec<Sender> = attempts
+            .iter()
+            .flat_map(|attempt| attempt.leaves.iter().zip(&attempt.from).zip(right))
+            .filter(|((leaf, _), right)| leaf != right)
+            .filter_map(|((_, from), _)| *from)
+            .collect();
+        liars.sort_unstable();
+        liars.dedup();
+        liars
+    }
+}
+
+/// What a piece is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judgement {
+    Right,
+    Wrong,
+    /// Right by one half of a hybrid and wrong by the other.
+    Divergent,
+}
+
+fn judge(geometry: &Geometry, piece: PieceIndex, digests: &Digests) -> Judgement {
+    let right = |good: bool| {
+        if good {
+            Judgement::Right
+        } else {
+            Judgement::Wrong
+        }
+    };
+    let blocks = geometry.content_len(piece).div_ceil(BLOCK as u32) as usize;
+    let fits = |hash: Hash| {
+        digests.leaves.len() == blocks
+            && merkle(&digests.leaves, geometry.tree_width(piece), [0; 32]) == hash
+    };
+    match geometry.piece_hash(piece) {
+        Some(PieceHash::V1(sha1)) => right(digests.sha1 == Some(sha1)),
+        Some(PieceHash::V2(Layer::Known(hash))) => right(fits(hash)),
+        Some(PieceHash::Hybrid {
+            sha1,
+            layer: Layer::Known(hash),
+        }) => match (digests.sha1 == Some(sha1), fits(hash)) {
+            (true, true) => Judgement::Right,
+            (false, false) => Judgement::Wrong,
+            _ => Judgement::Divergent,
+        },
+        Some(PieceHash::Hybrid {
+            sha1,
+            layer: Layer::Unknown,
+        }) => right(digests.sha1 == Some(sha1)),
+        Some(PieceHash::V2(Layer::Unknown)) | None => Judgement::Wrong,
+    }
+}
+
+impl Swarm {
+    pub(super) fn written(&mut self, block: Block, result: Result<(), Failure>) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let before = torrent.writing;
+        torrent.writing = torrent.writing.saturating_sub(block.length as usize);
+        let crossed = before >= 32 << 20;
+        let piece = block.piece;
+        if let Some(partial) = torrent.partials.get_mut(&piece) {
+            match result {
+                Ok(()) => {
+                    torrent.refusals = 0;
+                    if partial.wrote(block) && partial.phase == Phase::Filling {
+                        partial.phase = Phase::Hashing;
+                        self.outputs.push_back(Output::Hash {
+                            piece,
+                            sha1: torrent.geometry.has_v1(),
+                            leaves: torrent.geometry.has_v2(),
+                        });
+                    }
+                }
+                Err(failure) => {
+                    partial.lost(block);
+                    torrent.tidy(piece);
+                    self.stall(failure);
+                }
+            }
+        }
+        if crossed {
+            self.refill_all();
+        }
+    }
+
+    pub(super) fn piece_hashed(&mut self, piece: PieceIndex, result: Result<Digests, Failure>) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        if torrent.have.has(piece.0) {
+            // The right blocks of a piece that was wrong before.
+            if let Ok(digests) = result {
+                self.catch(piece, &digests.leaves);
+            }
+            return;
+        }
+        let Some(partial) = torrent.partials.get_mut(&piece) else {
+            return;
+        };
+        let digests = match (result, partial.phase) {
+            // Nobody asked for a hash.
+            (_, Phase::Filling) => return,
+            (Ok(digests), Phase::Hashing) => digests,
+            (Ok(digests), Phase::Blaming) => {
+                let from = partial.by_block();
+                torrent.suspects.note(piece, digests.leaves, from);
+                return self.begin_anew(piece);
+            }
+            (Err(failure), _) => {
+                self.stall(failure);
+                return self.begin_anew(piece);
+            }
+        };
+        match judge(&torrent.geometry, piece, &digests) {
+            Judgement::Right => self.piece_done(piece, &digests),
+            Judgement::Wrong => self.piece_wrong(piece, digests),
+            Judgement::Divergent => self.fail(Fault::Divergent { piece }),
+        }
+    }
+
+    fn piece_wrong(&mut self, piece: PieceIndex, digests: Digests) {
+        self.event(Event::PieceFailed(piece));
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        self.totals.wasted += u64::from(torrent.geometry.piece_len(piece));
+        let Some(partial) = torrent.partials.get_mut(&piece) else {
+            return;
+        };
+        let senders = partial.contributors();
+        if let [(conn, addr)] = senders[..] {
+            // Nobody else had a hand in it.
+            self.begin_anew(piece);
+            self.condemn(conn, addr, piece);
+        } else if digests.leaves.is_empty() {
+            partial.phase = Phase::Blaming;
+            self.outputs.push_back(Output::Hash {
+                piece,
+                sha1: false,
+                leaves: true,
+            });
+        } else {
+            let from = partial.by_block();
+            torrent.suspects.note(piece, digests.leaves, from);
+            self.begin_anew(piece);
+        }
+    }
+
+    fn condemn(&mut self, conn: super::ConnId, addr: std::net::SocketAddr, piece: PieceIndex) {
+        let why = Reason::WrongBytes(piece);
+        self.ban(conn, why.clone());
+        self.ban_address(addr, why);
+    }
+
+    fn begin_anew(&mut self, piece: PieceIndex) {
+        if let Some(torrent) = &mut self.torrent {
+            torrent.partials.remove(&piece);
+            torrent.loose.remove(&piece);
+            torrent.offer(piece);
+            self.refill_all();
+        }
+    }
+
+    fn piece_done(&mut self, piece: PieceIndex, digests: &Digests) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        torrent.partials.remove(&piece);
+        torrent.loose.remove(&piece);
+        torrent.have.insert(piece.0);
+        self.totals.left = self
+            .totals
+            .left
+            .saturating_sub(u64::from(torrent.geometry.piece_len(piece)));
+        let is_seed = torrent.is_seed();
+        let doubted = torrent.suspects.doubts(piece);
+        self.event(Event::PieceDone(piece));
+        for conn in self.conns() {
+            let Some(link) = self.links.get_mut(&conn) else {
+                continue;
+            };
+            if !link.is_open() {
+                continue;
+            }
+            let had = link.peer.have().has(piece.0);
+            if had {
+                link.useful = link.useful.saturating_sub(1);
+            }
+            if let Some(shown) = &mut link.shown {
+                shown.insert(piece.0);
+            }
+            self.say(conn, Message::Have(piece));
+            if had {
+                self.mind(conn);
+            }
+        }
+        if doubted {
+            if digests.leaves.is_empty() {
+                self.outputs.push_back(Output::Hash {
+                    piece,
+                    sha1: false,
+                    leaves: true,
+                });
+            } else {
+                self.catch(piece, &digests.leaves);
+            }
+        }
+        if is_seed {
+            self.reintroduce();
+        }
+        self.count_files(piece);
+        self.close_files();
+    }
+
+    /// Bans whoever sent other blocks than the right ones.
+    fn catch(&mut self, piece: PieceIndex, right: &[Hash]) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        if right.is_empty() {
+            return;
+        }
+        for (conn, addr) in torrent.suspects.liars(piece, right) {
+            self.condemn(conn, addr, piece);
+        }
+    }
+
+    /// Gives the torrent up.
+    pub(super) fn fail(&mut self, fault: Fault) {
+        if let Some(torrent) = &mut self.torrent
+            && !torrent.failed
+        {
+            torrent.failed = true;
+            self.event(Event::Failed(fault));
+            self.stop();
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What was verified before a stop or a kill is not fetched again.
+
+use gt_wire::net::AddError;
+
+use super::*;
+
+/// Starts to fetch, and cuts the seed off after some pieces.
+async fn begin(info: &Info, leech: &mut Peer, store: Arc<dyn Vfs>, pieces: u32) -> TorrentId {
+    let seed = Peer::start(options(0));
+    seed.add(info, Arc::new(original())).await;
+    let torrent = leech.add(info, store).await;
+    leech.node.add_peers(torrent, &[seed.addr]);
+    leech
+        .until(|event| match event {
+            Event::Progress { have, .. } if *have >= pieces => Some(()),
+            _ => None,
+        })
+        .await;
+    drop(seed);
+    torrent
+}
+
+async fn finish(info: &Info, options: Options, store: Arc<dyn Vfs>) -> (u32, u64) {
+    let seed = Peer::start(super::options(8));
+    seed.add(info, Arc::new(original())).await;
+    let mut leech = Peer::start(options);
+    let torrent = leech.add(info, store).await;
+    let before = leech.node.stats(torrent).await.unwrap();
+    leech.node.add_peers(torrent, &[seed.addr]);
+    if !before.complete {
+        leech.complete().await;
+    }
+    let after = leech.node.stats(torrent).await.unwrap();
+    assert!(after.complete);
+    (before.have, after.totals.downloaded)
+}
+
+/// Stops in the middle and goes on; `flush` stops in good order, otherwise
+/// the node is dropped as a kill would.
+async fn stop_and_go_on(version: Version, flush: bool, notes: bool) {
+    let info = plan(version);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let start = |n| {
+        let options = options(n);
+        match notes {
+            true => options.resume(folder.path().join("notes")),
+            false => options,
+        }
+    };
+    let store = || Arc::new(Folder::open(&data).unwrap());
+    let mut leech = Peer::start(start(1));
+    let torrent = begin(&info, &mut leech, store(), 9).await;
+    let had = leech.node.stats(torrent).await.unwrap().have;
+    if flush {
+        leech.node.shutdown().await;
+    }
+    drop(leech);
+    // The dropped node's last writes may still be under way.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (have, fetched) = finish(&info, start(2), store()).await;
+    let total: usize = LENGTHS.iter().sum();
+    let piece = info.geometry().piece_length();
+    assert!(have >= had.min(9), "{have} of {had} pieces are left");
+    // The last piece of a file is short; none is fetched twice.
+    let most = total as u64 - u64::from(have.saturating_sub(5)) * piece;
+    assert!(fetched <= most, "fetched {fetched}, at most {most}");
+    assert!(contents(&*store()) == contents(&original()));
+    let (have, fetched) = finish(&info, start(3), store()).await;
+    assert_eq!((have, fetched), (info.geometry().pieces(), 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_with_notes() {
+    for version in [Version::V1, Version::V2, Version::Hybrid] {
+        stop_and_go_on(version, true, true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_with_and_without_notes() {
+    for version in [Version::V1, Version::V2] {
+        stop_and_go_on(version, false, true).await;
+        stop_and_go_on(version, false, false).await;
+    }
+}
+
+/// Notes of pieces that are gone from the disk count for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notes_without_files_claim_nothing() {
+    let info = plan(Version::V1);
+    let folder = tempfile::tempdir().unwrap();
+    let notes = folder.path().join("notes");
+    let data = folder.path().join("data");
+    let mut leech = Peer::start(options(1).resume(&notes));
+    let store = Arc::new(Folder::open(&data).unwrap());
+    begin(&info, &mut leech, store, 9).await;
+    leech.node.shutdown().await;
+    assert_eq!(std::fs::read_dir(&notes).unwrap().count(), 1);
+    std::fs::remove_dir_all(&data).unwrap();
+    let store = || Arc::new(Folder::open(&data).unwrap());
+    let (have, _) = finish(&info, options(2).resume(&notes), store()).await;
+    assert_eq!(have, 0);
+    assert!(contents(&*store()) == contents(&original()));
+}
+
+/// A clone's files count wherever they came from; a file of other content
+/// that lies in the way is left alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_lie_there() {
+    for version in [Version::V1, Version::V2, Version::Hybrid] {
+        let info = plan(version);
+        let node = Node::start(options(1)).unwrap();
+        let there = original();
+        let torrent = node.add(Torrent::new(&info, Arc::new(there.clone()))).await;
+        assert!(node.stats(torrent.unwrap()).await.unwrap().complete);
+        let again = node.add(Torrent::new(&info, Arc::new(there.clone()))).await;
+        assert!(matches!(again, Err(AddError::Twice)));
+        let mut other = sample(0, LENGTHS[0]);
+        other[400_000] ^= 1;
+        for bytes in [other, vec![1; 10]] {
+            there.insert(vpath("dir0/0.bin"), bytes.clone());
+            let node = Node::start(options(2)).unwrap();
+            let refused = node.add(Torrent::new(&info, Arc::new(there.clone()))).await;
+            assert!(
+                matches!(refused, Err(AddError::Occupied { .. })),
+                "{refused:?}"
+            );
+            let kept = contents(&there);
+            assert!(kept.iter().any(|(_, kept)| *kept == bytes));
+        }
+    }
+}
+
+/// A copy of the folder at any moment of a download, notes and all, is as
+/// good as a kill at that moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_at_any_moment_goes_on() {
+    let info = plan(Version::V2);
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("live");
+    let mut leech = Peer::start(options(1).resume(live.join("notes")));
+    let store = Arc::new(Folder::open(live.join("data")).unwrap());
+    let seed = Peer::start(options(0));
+    seed.add(&info, Arc::new(original())).await;
+    let torrent = leech.add(&info, store).await;
+    leech.node.add_peers(torrent, &[seed.addr]);
+    let mut copies = vec![];
+    for have in [1, 8, 20] {
+        leech
+            .until(|event| match event {
+                Event::Progress { have: now, .. } if *now >= have => Some(()),
+                Event::Complete { .. } => Some(()),
+                _ => None,
+            })
+            .await;
+        let to = folder.path().join(format!("copy{have}"));
+        // The notes of a moment never speak of later files.
+        copy(&live.join("notes"), &to.join("notes"));
+        copy(&live.join("data"), &to.join("data"));
+        copies.push(to);
+    }
+    drop(leech);
+    for (n, to) in copies.into_iter().enumerate() {
+        let store = Arc::new(Folder::open(to.join("data")).unwrap());
+        let options = options(20 + n as u8).resume(to.join("notes"));
+        finish(&info, options, store.clone()).await;
+        assert!(contents(&*store) == contents(&original()));
+    }
+}

@@ -1,0 +1,16 @@
+//! Whole swarms in one thread on virtual time. Every test runs some seeds, and
+//! a failure names its seed, with which it happens again.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test may fail by panic, and its parts have one reader"
+)]
+
+mod crowd;
+mod garbage;
+mod liars;
+mod node;
+mod trouble;
+mod world;
