@@ -35,10 +35,12 @@ fn main() {
         let between = spent();
         pack = git(&path);
         let end = spent();
-        ratios.push((between - start) / (end - between));
+        let (ours, gits) = (between - start, end - between);
+        ratios.push((ours / gits, ours, gits));
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("processor time: {:.3} of git's", ratios[2]);
+    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (ratio, ours, gits) = ratios[2];
+    println!("processor time in ticks: {ours}, git {gits}: {ratio:.3}");
     println!(
         "bytes: {reel}, git {pack}: {:.3}",
         reel as f64 / pack as f64

@@ -81,22 +81,6 @@ impl Published for Known {
     }
 }
 
-/// What a repository's chain holds: [`Chain::all`](crate::Chain::all).
-#[cfg(feature = "git")]
-impl Published for crate::chain::Selection {
-    fn is_empty(&self) -> bool {
-        Self::is_empty(self)
-    }
-
-    fn contains(&self, id: &ObjectId) -> Result<bool, Error> {
-        Self::contains(self, id).map_err(|e| Error(e.into()))
-    }
-
-    fn depth(&self, id: &ObjectId) -> Result<Option<u32>, Error> {
-        Self::depth(self, id).map_err(|e| Error(e.into()))
-    }
-}
-
 /// Namespaces that are one person's own, or git's: no pattern publishes them.
 const PRIVATE: [&[u8]; 8] = [
     b"refs/replace",

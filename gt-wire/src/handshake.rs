@@ -90,13 +90,6 @@ impl Abilities {
         self.0[7] & 0x01 != 0
     }
 
-    /// Returns the same without v2.
-    #[must_use]
-    pub fn without_v2(mut self) -> Self {
-        self.0[7] &= !0x10;
-        self
-    }
-
     /// Returns what both ends can do.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {

@@ -547,11 +547,21 @@ impl Follow {
     }
 
     /// Reads a pack of texts under the ceilings for strangers.
-    fn read_offer(&self, pack: &[u8]) -> Result<Offer, String> {
+    ///
+    /// Deltas may stand on the statement that was held when it was asked for.
+    fn read_offer(&self, pack: &[u8], held: Option<Mark>) -> Result<Offer, String> {
+        let held = match held {
+            Some(mark) => self
+                .options
+                .state
+                .statement(&mark.identity)
+                .map_err(|e| e.to_string())?,
+            None => None,
+        };
         let base = |oid: &gt_vfs::ObjectId| {
-            let text = self.newest.as_ref()?.text.as_bytes();
-            let blob =
-                gt_trust::Oid::of_object(self.newest.as_ref()?.text.object_format, "blob", text);
+            let text = held.as_ref()?.text.as_bytes();
+            // What carries an offer is a SHA-1 pack, whatever the repository.
+            let blob = gt_trust::Oid::of_object(gt_trust::ObjectFormat::Sha1, "blob", text);
             (convert::object_id(&blob)? == *oid).then(|| text.to_vec())
         };
         let objects = small::read(pack, &base, &small::Budget::default())
