@@ -93,7 +93,7 @@ impl Swarm {
         let mut load: BTreeMap<ConnId, usize> = self
             .links
             .values()
-            .filter(|link| pure || link.peer.abilities().v2())
+            .filter(|link| link.is_open() && (pure || link.peer.abilities().v2()))
             .map(|link| (link.conn, 0))
             .collect();
         for (conn, _) in torrent.layers.asked.values() {
