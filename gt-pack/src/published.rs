@@ -19,8 +19,9 @@ pub trait Published: Sync {
     /// What the chain meets while it looks.
     fn contains(&self, id: &ObjectId) -> Result<bool, Error>;
 
-    /// Returns how many deltas a reader of the chain applies to get the
-    /// object; `None` where the chain does not hold it.
+    /// Returns how many deltas a reader of the reels applies to get the
+    /// object, wherever its copy on the disk may lie; `None` where the chain
+    /// does not hold it.
     ///
     /// # Errors
     /// What the chain meets while it looks.
@@ -77,6 +78,22 @@ impl Published for Known {
 
     fn depth(&self, id: &ObjectId) -> Result<Option<u32>, Error> {
         Ok(self.0.get(id).copied())
+    }
+}
+
+/// What a repository's chain holds: [`Chain::all`](crate::Chain::all).
+#[cfg(feature = "git")]
+impl Published for crate::chain::Selection {
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+
+    fn contains(&self, id: &ObjectId) -> Result<bool, Error> {
+        Self::contains(self, id).map_err(|e| Error(e.into()))
+    }
+
+    fn depth(&self, id: &ObjectId) -> Result<Option<u32>, Error> {
+        Self::depth(self, id).map_err(|e| Error(e.into()))
     }
 }
 

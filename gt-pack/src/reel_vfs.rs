@@ -65,6 +65,7 @@ impl Options {
             refs,
             head,
             partial: partial.into(),
+            keep_partial: false,
             gate,
             limits: Limits::default(),
             progress: Box::new(Silent),
@@ -79,6 +80,7 @@ struct Inner {
     refs: BTreeMap<Vec<u8>, ObjectId>,
     head: Option<Vec<u8>>,
     partial: PathBuf,
+    keep_partial: bool,
     limits: Limits,
     progress: Box<dyn Progress + Send>,
 }
@@ -96,6 +98,7 @@ impl ReelVfs {
             refs: options.refs,
             head: options.head,
             partial: options.partial,
+            keep_partial: options.keep_partial,
             limits: options.limits,
             progress: options.progress,
         })))
@@ -105,6 +108,16 @@ impl ReelVfs {
 impl Inner {
     fn chain(&self) -> MutexGuard<'_, Chain> {
         self.chain.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Returns the chain, read again where it lacks a reel of `reels`: another
+    /// process may have brought it.
+    fn chain_with(&self, reels: &[Reel]) -> io::Result<MutexGuard<'_, Chain>> {
+        let mut chain = self.chain();
+        if !reels.iter().all(|reel| chain.holds(&reel.root)) {
+            chain.refresh()?;
+        }
+        Ok(chain)
     }
 
     /// Returns the place of a reel in the statement.
@@ -129,7 +142,7 @@ impl Inner {
 
 impl Vfs for ReelVfs {
     fn list(&self) -> io::Result<Vec<Entry>> {
-        let chain = self.0.chain();
+        let chain = self.0.chain_with(&self.0.reels)?;
         let mut entries = Vec::new();
         for reel in self.0.reels.iter().filter(|reel| chain.holds(&reel.root)) {
             let path = VPath::parse(reel.file_name().as_bytes()).map_err(io::Error::other)?;
@@ -141,7 +154,8 @@ impl Vfs for ReelVfs {
 
     fn open(&self, path: &VPath) -> io::Result<Box<dyn ReadAt>> {
         let reel = &self.0.reels[self.0.place(path)?];
-        match Reader::new(&self.0.chain(), &reel.root) {
+        let chain = self.0.chain_with(std::slice::from_ref(reel))?;
+        match Reader::new(&chain, &reel.root) {
             Some(reader) => Ok(Box::new(reader)),
             None => Err(io::Error::new(
                 io::ErrorKind::NotFound,
@@ -159,12 +173,14 @@ impl Vfs for ReelVfs {
                 format!("expected {path} of {} bytes, got {size}", reel.length),
             ));
         }
-        if self.0.chain().holds(&reel.root) {
+        let chain = self.0.chain_with(std::slice::from_ref(reel))?;
+        if chain.holds(&reel.root) {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 format!("{path} is held already"),
             ));
         }
+        drop(chain);
         Ok(Box::new(Writer::open(Arc::clone(&self.0), place)?))
     }
 

@@ -5,8 +5,7 @@ mod answer;
 mod request;
 
 pub use answer::{Answer, AnswerError, Form, Peer, Peers};
-pub(crate) use answer::{count, words};
+pub(crate) use answer::{count, dictionary, words};
 pub use request::Request;
 
-pub use crate::bencode::Error as BencodeError;
 pub use crate::query::Error as QueryError;

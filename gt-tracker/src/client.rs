@@ -40,7 +40,8 @@ pub struct Options {
     pub connect: Duration,
     /// For everything together, names and redirects included: 15 s.
     pub whole: Duration,
-    /// The longest answer in bytes: [`limits::ANSWER`].
+    /// The longest answer in bytes: [`limits::ANSWER`]; more is not read,
+    /// whatever stands here.
     pub answer: usize,
 }
 

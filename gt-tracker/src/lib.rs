@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod announce;
-mod bencode;
 mod chance;
 pub mod client;
 pub mod limits;

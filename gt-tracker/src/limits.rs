@@ -26,7 +26,8 @@ pub const TOKEN: usize = 256;
 /// The longest reason or warning that is shown, in bytes: a paragraph.
 pub const WORDS: usize = 1024;
 
-/// Values in one bencoded answer: 2,000 peers as dictionaries have 14,000.
+/// Values and keys in one bencoded answer: 2,000 peers as dictionaries have
+/// 14,000.
 pub const VALUES: usize = 64 << 10;
 
 /// How deep an answer nests: a scrape needs 3, some trackers add their own.

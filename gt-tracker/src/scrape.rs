@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bendy::value::Value;
 use gt_wire::InfoHash;
+use gt_wire::bencode::{Kind, Node, Value};
 
-use crate::announce::{AnswerError, count, words};
-use crate::bencode::{self, Dict};
+use crate::announce::{AnswerError, count, dictionary, words};
 use crate::limits;
 use crate::query::{self, Error, Query};
 
@@ -66,16 +65,16 @@ pub struct Counts {
 impl Answer {
     /// Writes the bencoded body of an HTTP answer.
     pub fn write(&self) -> Vec<u8> {
-        let (key, value) = match self {
-            Self::Failure(reason) => ("failure reason", bencode::bytes(reason.as_bytes())),
+        let entry = match self {
+            Self::Failure(reason) => ("failure reason", Value::bytes(reason)),
             Self::Counts(counts) => {
-                let file = |(hash, counts): (&InfoHash, &Counts)| {
-                    (Cow::Owned(hash.0.to_vec()), counts.to_value())
-                };
-                ("files", Value::Dict(counts.iter().map(file).collect()))
+                let files = counts
+                    .iter()
+                    .map(|(hash, counts)| (hash.0, counts.to_value()));
+                ("files", Value::dict(files))
             }
         };
-        bencode::write(Dict::from([(key.as_bytes().into(), value)]))
+        Value::dict([entry]).encode()
     }
 
     /// Reads the bencoded body of an HTTP answer; missing counts are 0.
@@ -83,22 +82,24 @@ impl Answer {
     /// # Errors
     /// Where the bytes are not bencoded, or are no scrape.
     pub fn read(body: &[u8]) -> Result<Self, AnswerError> {
-        let dict = bencode::read(body)?;
-        if let Some(reason) = words(&dict, "failure reason")? {
+        let document = dictionary(body)?;
+        let dict = document.root();
+        if let Some(reason) = words(dict, "failure reason")? {
             return Ok(Self::Failure(reason));
         }
         let wrong = || AnswerError::Field {
             key: "files",
             expected: "a dictionary of dictionaries by info-hash",
         };
-        let Some(Value::Dict(files)) = dict.get(b"files".as_slice()) else {
+        let files = dict.get(b"files").ok_or_else(wrong)?;
+        if files.kind() != Kind::Dict {
             return Err(wrong());
-        };
-        let file = |(hash, value): (&Cow<'_, [u8]>, &Value<'_>)| {
-            let hash = <[u8; 20]>::try_from(hash.as_ref()).map_err(|_| wrong())?;
-            let Value::Dict(file) = value else {
+        }
+        let file = |(hash, file): (&[u8], Node<'_>)| {
+            let hash = <[u8; 20]>::try_from(hash).map_err(|_| wrong())?;
+            if file.kind() != Kind::Dict {
                 return Err(wrong());
-            };
+            }
             let one = |key| Ok::<_, AnswerError>(count(file, key)?.unwrap_or(0));
             let counts = Counts {
                 complete: one("complete")?,
@@ -108,7 +109,7 @@ impl Answer {
             Ok((InfoHash(hash), counts))
         };
         files
-            .iter()
+            .entries()
             .map(file)
             .collect::<Result<_, _>>()
             .map(Self::Counts)
@@ -116,14 +117,12 @@ impl Answer {
 }
 
 impl Counts {
-    fn to_value(self) -> Value<'static> {
-        let pairs = [
-            ("complete", self.complete),
-            ("downloaded", self.downloaded),
-            ("incomplete", self.incomplete),
-        ];
-        let pair = |(key, n): (&'static str, u64)| (key.as_bytes().into(), bencode::number(n));
-        Value::Dict(pairs.map(pair).into())
+    fn to_value(self) -> Value {
+        Value::dict([
+            ("complete", Value::number(self.complete)),
+            ("downloaded", Value::number(self.downloaded)),
+            ("incomplete", Value::number(self.incomplete)),
+        ])
     }
 }
 

@@ -14,9 +14,10 @@ use crate::number::Epoch;
 use crate::oid::ObjectFormat;
 use crate::rid::{Identity, Rid};
 
+pub use crate::refs::Pattern;
 pub use delegate::{Delegate, SshKey};
 pub use error::Error;
-pub use rule::{Pattern, Rule, Which, Who};
+pub use rule::{Rule, Which, Who};
 
 /// A charter that is well-formed, with the bytes that say it.
 #[derive(Clone, Debug, PartialEq, Eq)]

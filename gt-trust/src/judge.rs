@@ -2,7 +2,7 @@
 //!
 //! Pure: what is held, what was offered and the time go in, a judgement comes
 //! out. Nothing is remembered here. Before any ref moves the caller writes the
-//! [`Watermark`](crate::Watermark) of an accepted statement durably, so that a
+//! [`Watermark`] of an accepted statement durably, so that a
 //! kill between the two leaves a mark that is too high for replays, never one
 //! that is too low.
 //!

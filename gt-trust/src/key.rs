@@ -33,6 +33,21 @@ pub struct Signer {
     pub created: Time,
 }
 
+/// How many signatures may still be computed, over all certificates.
+#[derive(Debug)]
+pub(crate) struct Checks(usize);
+
+impl Checks {
+    pub(crate) fn new() -> Self {
+        Self(limits::OFFER_CHECKS)
+    }
+
+    fn spend(&mut self) -> Result<(), Fault> {
+        self.0 = self.0.checked_sub(1).ok_or(Fault::TooManyChecks)?;
+        Ok(())
+    }
+}
+
 const LABEL: &str = "PUBLIC KEY BLOCK";
 
 impl Keyring {
@@ -82,6 +97,10 @@ impl Keyring {
         match Certificate::fingerprint_of(primary) {
             None => self.unreadable += 1,
             Some(print) if only.is_some_and(|only| !only.contains(&print)) => {}
+            // Copies would multiply the work, and nobody needs them.
+            Some(print) if self.certificates.iter().any(|c| c.fingerprint() == print) => {
+                return Err(Error::Twice(print));
+            }
             Some(_) if self.certificates.len() == limits::KEYRING => {
                 return Err(Error::TooMany(limits::KEYRING));
             }
@@ -136,11 +155,22 @@ impl Keyring {
         payload: &[u8],
         now: Time,
     ) -> Result<Signer, Fault> {
+        self.verify_within(signature, payload, now, &mut Checks::new())
+    }
+
+    /// Does the same with what is left of a budget.
+    pub(crate) fn verify_within(
+        &self,
+        signature: &Signature,
+        payload: &[u8],
+        now: Time,
+        checks: &mut Checks,
+    ) -> Result<Signer, Fault> {
         signature.check_date(now)?;
         let mut found: Option<Signer> = None;
         let mut fault: Option<Fault> = None;
         for certificate in &self.certificates {
-            match certificate.verify(signature, payload, now) {
+            match certificate.verify(signature, payload, now, checks) {
                 Ok(signer) if found.is_some_and(|other| other.primary != signer.primary) => {
                     return Err(Fault::Adopted);
                 }
@@ -166,6 +196,9 @@ pub enum Error {
     /// More certificates than anybody needs.
     #[error("expected at most {0} certificates")]
     TooMany(usize),
+    /// Two copies of one certificate.
+    #[error("expected each certificate once, got {0} again")]
+    Twice(Fingerprint),
     /// Not packets, or they do not begin with a public key.
     #[error("expected OpenPGP certificates")]
     Broken,

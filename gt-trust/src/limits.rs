@@ -35,10 +35,15 @@ pub const ADDRESS: usize = 8 << 10;
 pub const SEAL: usize = 16 << 10;
 /// Bytes of the certificates of listed delegates.
 pub const CERTIFICATES: usize = 1 << 20;
-/// Certificates in one keyring: a delegate may come in two copies.
+/// Certificates in one keyring: every delegate's, and as many to spare for a
+/// person's own.
 pub const KEYRING: usize = 2 * DELEGATES;
-/// Seals whose signature is computed before a threshold is reached.
+/// Seals of one offer whose signature may be computed in vain; those that
+/// count are free, and at most one for each delegate.
 pub const SEAL_CHECKS: usize = 8;
+/// Signatures computed to judge one offer, in all: 64 delegates with a dozen
+/// signatures to look at each, or some tenths of a second for forged ones.
+pub const OFFER_CHECKS: usize = 1024;
 /// Signatures computed to read one certificate (self-signatures, bindings,
 /// revocations): newest first, so that a flood of forged ones costs a few
 /// milliseconds and then refuses the certificate.

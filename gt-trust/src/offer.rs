@@ -102,13 +102,16 @@ impl Offer {
                 }
                 Kind::Blob if begins(&bytes, charter::MAGIC) => {
                     if bytes.len() > limits::CHARTER {
-                        return Err(OfferError::Ceiling("charter", limits::CHARTER));
+                        return Err(OfferError::Ceiling("bytes of a charter", limits::CHARTER));
                     }
                     offer.charters.push(bytes);
                 }
                 Kind::Blob if looks_like_keyring(&bytes) => {
                     if bytes.len() > limits::CERTIFICATES {
-                        return Err(OfferError::Ceiling("keyring", limits::CERTIFICATES));
+                        return Err(OfferError::Ceiling(
+                            "bytes of certificates",
+                            limits::CERTIFICATES,
+                        ));
                     }
                     set(&mut offer.keyring, bytes, "keyring")?;
                 }

@@ -1,9 +1,13 @@
 //! Names of refs, and which of them a statement may carry.
 
+mod pattern;
+
 use std::fmt;
 use std::str::FromStr;
 
 use crate::limits;
+
+pub use pattern::{Pattern, Published};
 
 /// The name of a ref that may be published: `refs/…` in full, as bytes.
 ///

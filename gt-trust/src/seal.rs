@@ -8,7 +8,7 @@ mod subject;
 mod tagger;
 
 use crate::grammar;
-use crate::key::{Keyring, Signer};
+use crate::key::{Checks, Keyring, Signer};
 use crate::limits;
 use crate::number::Time;
 use crate::oid::{ObjectFormat, Oid};
@@ -163,6 +163,16 @@ impl Seal {
     /// Why the signature does not count.
     pub fn verify(&self, keyring: &Keyring, now: Time) -> Result<Signer, Fault> {
         keyring.verify(&self.signature, self.payload(), now)
+    }
+
+    /// Does the same with what is left of a budget.
+    pub(crate) fn verify_within(
+        &self,
+        keyring: &Keyring,
+        now: Time,
+        checks: &mut Checks,
+    ) -> Result<Signer, Fault> {
+        keyring.verify_within(&self.signature, self.payload(), now, checks)
     }
 
     /// Returns the tag's own name in a repository of this format.

@@ -57,14 +57,11 @@ pub async fn learn(
 /// # Errors
 /// [`Error::Failed`] where it cannot be completed, [`Error::Still`] where
 /// nothing has moved for a minute. What has come is kept.
-pub async fn complete(
-    follow: &mut Follow,
-    mirror: bool,
-    tell: &mut dyn FnMut(&Told),
-) -> Result<(), Error> {
+pub async fn complete(follow: &mut Follow, tell: &mut dyn FnMut(&Told)) -> Result<(), Error> {
     let mut until = Instant::now() + STALL;
     let mut last = "nothing has come".to_owned();
-    loop {
+    // It may have come while others were still being asked for news.
+    while !follow.is_settled() {
         let told = match timeout_at(until, follow.next()).await {
             Ok(told) => told?,
             Err(_) => {
@@ -76,10 +73,7 @@ pub async fn complete(
             }
         };
         tell(&told);
-        let newest = follow.statement().map(|s| s.sequence.0);
         match told {
-            Told::Complete { sequence } if !mirror && Some(sequence) == newest => return Ok(()),
-            Told::Refs { sequence, .. } if Some(sequence) == newest => return Ok(()),
             Told::Failed(why) => return Err(Error::Failed(why)),
             Told::Stalled(why) => last = why,
             Told::Progress { have, total, .. } => {
@@ -92,6 +86,13 @@ pub async fn complete(
             _ => {}
         }
     }
+    for told in follow.drain() {
+        tell(&told);
+        if let Told::Failed(why) = told {
+            return Err(Error::Failed(why));
+        }
+    }
+    Ok(())
 }
 
 /// Why a repository was not brought.

@@ -19,6 +19,8 @@ use crate::op::sample;
 pub const PEERS: usize = 3;
 /// How long any step may take before the demonstration gives up.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// The sequence of a repository's first statement.
+const FIRST: u64 = 1;
 /// From how many pieces on every peer must give and get.
 const MANY_PIECES: u64 = 64;
 
@@ -118,7 +120,7 @@ pub fn run(git: &Git, setting: &Setting, tell: &mut dyn FnMut(Step)) -> Result<O
         "{PEERS} peers and the publisher run, each a process with a folder of its own"
     )));
     let cloned = stage.wait_for_each("a whole clone", tell, |seen, event| {
-        seen == Who::Peer && event["event"] == "refs" && event["sequence"] == 0
+        seen == Who::Peer && event["event"] == "refs" && event["sequence"] == FIRST
     })?;
     stage.settle(tell);
     outcome.peers = (0..PEERS)
@@ -150,7 +152,7 @@ pub fn run(git: &Git, setting: &Setting, tell: &mut dyn FnMut(Step)) -> Result<O
     stage.publish(&publisher, &[])?;
     outcome.seal_ms = now_ms().saturating_sub(pushed);
     let arrived = stage.wait_for_each("the pushed commit", tell, |seen, event| {
-        seen == Who::Peer && event["event"] == "refs" && event["sequence"] == 1
+        seen == Who::Peer && event["event"] == "refs" && event["sequence"] == FIRST + 1
     })?;
     for (peer, at) in outcome.peers.iter_mut().zip(arrived) {
         peer.push_ms = at.saturating_sub(pushed);
@@ -196,7 +198,7 @@ enum Who {
 struct Actor {
     child: Child,
     who: Who,
-    /// The newest `traffic` of sequence 0.
+    /// The newest `traffic` of the first snapshot.
     traffic: Option<Value>,
     id: Option<String>,
     pieces: u64,
@@ -391,7 +393,7 @@ impl Stage {
                 return Some((n, Value::Null));
             };
             match event["event"].as_str().unwrap_or_default() {
-                "traffic" if event["sequence"] == 0 => actor.traffic = Some(event.clone()),
+                "traffic" if event["sequence"] == FIRST => actor.traffic = Some(event.clone()),
                 "listening" => {
                     actor.id = event["id"].as_str().map(str::to_owned);
                 }

@@ -7,6 +7,7 @@
 //!                                       refs (of a mirror) ◀── complete
 //! ```
 
+mod asked;
 mod peers;
 mod snapshot;
 
@@ -18,13 +19,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gt_pack::small;
-use gt_trust::judge::{Receiver, Refusal};
+use gt_trust::judge::{Evidence, Receiver, Refusal};
 use gt_trust::offer::{Have, Want};
-use gt_trust::{Charter, Judgement, Offer, Rid, Time, Watermark, judge};
+use gt_trust::{Charter, Judgement, Mark, Offer, Rid, Time, Watermark, judge};
 use gt_wire::net::{self, Event, Node, Torrent, TorrentId};
 use gt_wire::references::{Output as Reference, Rid as Secret};
 use gt_wire::swarm::ConnId;
-use gt_wire::{InfoHash, PeerSource};
+use gt_wire::{InfoHash, PeerId, PeerSource};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -33,6 +34,7 @@ use crate::git::Git;
 use crate::history::Ancestry;
 use crate::state::{self, Lock, Sealed, State};
 use crate::told::{PeerTraffic, Told, Traffic};
+use asked::Asked;
 use snapshot::Snapshot;
 
 pub use peers::{Places, Tried};
@@ -81,9 +83,10 @@ pub struct Follow {
     newest: Option<Sealed<gt_trust::Statement>>,
     watermark: Option<Watermark>,
     snapshots: VecDeque<Snapshot>,
-    /// Connections on which the repository is shared, and where they lead.
-    shared: BTreeMap<ConnId, SocketAddr>,
-    addresses: BTreeMap<ConnId, SocketAddr>,
+    /// Connections on which the repository is shared, one for each peer.
+    shared: BTreeMap<ConnId, PeerId>,
+    peers: BTreeMap<ConnId, (SocketAddr, PeerId)>,
+    asked: Asked,
     /// Held while reels come in, so that no other gt writes into the chain.
     lock: Option<Lock>,
     bringing: bool,
@@ -135,7 +138,8 @@ impl Follow {
             watermark,
             snapshots: VecDeque::new(),
             shared: BTreeMap::new(),
-            addresses: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            asked: Asked::default(),
             lock: None,
             last_traffic: Vec::new(),
         };
@@ -175,6 +179,11 @@ impl Follow {
             }
             _ => false,
         }
+    }
+
+    /// Returns what has happened and was not yet told.
+    pub fn drain(&mut self) -> impl Iterator<Item = Told> + '_ {
+        self.told.drain(..)
     }
 
     /// Begins to bring what the newest statement names, where
@@ -218,9 +227,9 @@ impl Follow {
                 torrent,
                 conn,
                 addr,
-                ..
+                peer_id,
             } => {
-                self.addresses.insert(conn, addr);
+                self.peers.insert(conn, (addr, peer_id));
                 if torrent == self.topic
                     && let Some(snapshot) = self.snapshots.back()
                     && let Some(id) = snapshot.torrent
@@ -229,8 +238,11 @@ impl Follow {
                 }
             }
             Event::PeerDisconnected { conn, .. } => {
-                self.addresses.remove(&conn);
+                self.peers.remove(&conn);
                 self.shared.remove(&conn);
+                if let Some(next) = self.asked.gone(conn) {
+                    self.ask(next);
+                }
             }
             Event::References(reference) => self.referenced(reference).await?,
             Event::Progress {
@@ -274,7 +286,13 @@ impl Follow {
         match reference {
             Reference::Shared { conn, rid } if self.is_ours(rid) => {
                 let addr = self.address_of(conn);
-                self.shared.insert(conn, addr);
+                if let Some((_, peer)) = self.peers.get(&conn) {
+                    // The same peer in another swarm has heard, or will.
+                    if self.shared.values().any(|p| p == peer) {
+                        return Ok(());
+                    }
+                    self.shared.insert(conn, *peer);
+                }
                 self.told.push_back(Told::Follower(addr));
                 if let Some(have) = self.have() {
                     self.node.send_have(conn, rid, have);
@@ -297,9 +315,10 @@ impl Follow {
                     // Only what is higher is asked for; whoever is behind
                     // hears of ours.
                     Some(ours) if have.mark < ours => {}
-                    ours => {
-                        let want = Want::new(self.options.rid, ours);
-                        self.node.send_want(conn, rid, want.to_bytes().into());
+                    _ => {
+                        if self.asked.heard(conn, have.mark) {
+                            self.ask(conn);
+                        }
                     }
                 }
             }
@@ -326,7 +345,16 @@ impl Follow {
 
     fn address_of(&self, conn: ConnId) -> SocketAddr {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        self.addresses.get(&conn).copied().unwrap_or(unknown)
+        self.peers.get(&conn).map_or(unknown, |(addr, _)| *addr)
+    }
+
+    /// Asks a peer for what it told of.
+    fn ask(&mut self, conn: ConnId) {
+        let held = self.watermark.map(|w| w.mark);
+        self.asked.sent(conn, held);
+        let want = Want::new(self.options.rid, held);
+        let rid = Secret(*self.options.rid.as_bytes());
+        self.node.send_want(conn, rid, want.to_bytes().into());
     }
 
     fn have(&self) -> Option<Bytes> {
@@ -366,7 +394,7 @@ impl Follow {
             .map(|object| small::Object {
                 kind: match object.kind {
                     gt_trust::offer::Kind::Blob => gt_pack::Kind::Blob,
-                    gt_trust::offer::Kind::Tag => gt_pack::Kind::Tag,
+                    _ => gt_pack::Kind::Tag,
                 },
                 bytes: object.bytes,
             })
@@ -402,7 +430,8 @@ impl Follow {
         pack: &[u8],
         reel: Option<Bytes>,
     ) -> Result<(), Error> {
-        let offer = match self.read_offer(pack) {
+        let held = self.asked.answered(conn);
+        let offer = match self.read_offer(pack, held) {
             Ok(offer) => offer,
             Err(why) => {
                 self.refuse(conn, &why);
@@ -485,7 +514,7 @@ impl Follow {
         Ok(judge(&receiver, offer, now))
     }
 
-    fn keep_evidence(&self, evidence: &[gt_trust::judge::Evidence]) -> Result<(), state::Error> {
+    fn keep_evidence(&self, evidence: &[Evidence]) -> Result<(), state::Error> {
         for evidence in evidence {
             let [one, other] = evidence.marks();
             let name = format!("{}-{}", one.identity, other.identity);
@@ -608,7 +637,7 @@ impl Follow {
             None => None,
         };
         if let Some(id) = snapshot.torrent {
-            let mut known: Vec<SocketAddr> = self.addresses.values().copied().collect();
+            let mut known: Vec<SocketAddr> = self.peers.values().map(|(addr, _)| *addr).collect();
             known.extend(&self.options.places.peers);
             known.sort();
             known.dedup();
@@ -670,6 +699,9 @@ impl Follow {
                 from: None,
             });
             self.take_up(sealed, there, None).await?;
+        }
+        if let Some(next) = self.asked.overdue() {
+            self.ask(next);
         }
         let mut rows = Vec::new();
         for snapshot in &self.snapshots {

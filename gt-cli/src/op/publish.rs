@@ -175,7 +175,15 @@ pub fn publish(
         .as_ref()
         .map(|s| convert::reels(&s.text))
         .unwrap_or_default();
-    let made = make_reel(git, &mut chain, &earlier, &plan, head.as_ref(), progress)?;
+    let made = make_reel(
+        git,
+        &state,
+        &mut chain,
+        &earlier,
+        &plan,
+        head.as_ref(),
+        progress,
+    )?;
     if let Some(made) = &made {
         let line = convert::reel_line(&made.reel)
             .ok_or_else(|| Error::Text("the recipe's name cannot be written".into()))?;
@@ -188,15 +196,8 @@ pub fn publish(
         statement.as_bytes(),
         now,
     )?;
-    accept_own(
-        &state,
-        &charter,
-        accepted.as_ref(),
-        &statement,
-        seal.as_bytes(),
-        &sealer,
-        now,
-    )?;
+    accept_own(&state, &charter, &statement, seal.as_bytes(), &sealer, now)?;
+    forget_others(&mut chain, &statement)?;
     Ok(Published {
         address: address(rid, &statement),
         statement,
@@ -400,6 +401,7 @@ fn head_after(
 /// which everybody will.
 fn make_reel(
     git: &Git,
+    state: &State,
     chain: &mut Chain,
     earlier: &[Reel],
     plan: &Plan,
@@ -413,7 +415,7 @@ fn make_reel(
     let repository = gt_pack::repository::GitRepository::open(git.dir())?;
     let published = chain.select(earlier)?;
     let number = earlier.last().map_or(0, |reel| reel.last + 1);
-    let folder = State::of(chain.common_dir()).partial();
+    let folder = state.partial();
     std::fs::create_dir_all(&folder)?;
     let mut file = tempfile::Builder::new()
         .prefix("encode-")

@@ -70,7 +70,7 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
             };
             let patience = Duration::from_secs(words.wait);
             match bring::learn(&mut follow, patience, &mut tell).await {
-                Ok(()) => bring::complete(&mut follow, true, &mut tell).await,
+                Ok(()) => bring::complete(&mut follow, &mut tell).await,
                 Err(e) => Err(e),
             }
         };

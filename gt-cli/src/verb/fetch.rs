@@ -31,8 +31,7 @@ pub fn run(env: &mut Env, words: &Fetch) -> Result<(), Failure> {
         let mut tell = |told: &crate::told::Told| shower.show(told);
         let patience = Duration::from_secs(words.wait);
         let brought = match bring::learn(&mut follow, patience, &mut tell).await {
-            Ok(()) if follow.is_settled() => Ok(()),
-            Ok(()) => bring::complete(&mut follow, true, &mut tell).await,
+            Ok(()) => bring::complete(&mut follow, &mut tell).await,
             Err(e) => Err(e),
         };
         follow.stop().await;

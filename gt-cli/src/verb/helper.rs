@@ -48,6 +48,7 @@ pub fn run(env: &mut Env) -> Result<(), Failure> {
     };
     let mut shower = Shower::new(&mut *env.stderr, env.terminal);
     shower.progress = env.terminal;
+    shower.terse = true;
     let mut session = Session {
         runtime: Some(runtime()?),
         follow: None,
@@ -171,10 +172,7 @@ impl Remote for Session<'_> {
         let mut tell = |told: &crate::told::Told| shower.show(told);
         runtime.block_on(async {
             follow.bring().await.map_err(|e| e.to_string())?;
-            if follow.is_settled() {
-                return Ok(());
-            }
-            bring::complete(follow, false, &mut tell)
+            bring::complete(follow, &mut tell)
                 .await
                 .map_err(|e| e.to_string())
         })?;
@@ -189,7 +187,10 @@ impl Remote for Session<'_> {
     fn option(&mut self, option: Choice) {
         match option {
             Choice::Progress(on) => self.shower.progress = on,
-            Choice::Verbosity(level) => self.shower.loud = level > 0,
+            Choice::Verbosity(level) => {
+                self.shower.loud = level > 0;
+                self.shower.terse = level < 2;
+            }
         }
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct Shower<'a> {
     meter: Option<Meter>,
     last: Option<(u64, u64, u64)>,
     terminal: bool,
+    /// Whether only warnings are shown beside progress, as git does.
+    pub(super) terse: bool,
     /// Whether anything but errors is shown.
     pub(super) loud: bool,
     /// Whether progress is shown.
@@ -25,6 +27,7 @@ impl<'a> Shower<'a> {
             meter: None,
             last: None,
             terminal,
+            terse: false,
             loud: true,
             progress: true,
         }
@@ -47,6 +50,13 @@ impl<'a> Shower<'a> {
             self.end_meter();
         }
         if !self.loud {
+            return;
+        }
+        let usual = !matches!(
+            told,
+            Told::Refused { .. } | Told::Failed(_) | Told::Stalled(_)
+        ) && !matches!(told, Told::Statement { stale: Some(_), .. });
+        if usual && self.terse {
             return;
         }
         if let Some(words) = sentence(told) {

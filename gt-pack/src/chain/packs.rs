@@ -8,7 +8,7 @@ use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 use super::Error;
 use super::on_disk::OnDisk;
 use crate::entry::{EntryHeader, MAX_ENTRY_HEADER};
-use crate::index::Index;
+use crate::index::{self, Index};
 use crate::inflate::{Inflater, make_room};
 
 /// A pack of `objects/pack` with its index.
@@ -20,7 +20,7 @@ pub(crate) struct Pack {
 }
 
 impl Pack {
-    /// Opens a pack; `None` where it, or its index, is not there.
+    /// Opens a pack; `None` where it, or a usable index of it, is not there.
     pub(crate) fn open(
         objects: &Path,
         name: &str,
@@ -36,7 +36,12 @@ impl Pack {
             return Ok(None);
         };
         let source: Arc<dyn ReadAt> = index_file.clone();
-        let index = Index::open(source, format, file.size())?;
+        let index = match Index::open(source, format, file.size()) {
+            Ok(index) => index,
+            Err(index::Error::Io(e)) => return Err(e.into()),
+            // A damaged index is as good as none: the reel comes again.
+            Err(_) => return Ok(None),
+        };
         Ok(Some(Self {
             name: name.into(),
             file,

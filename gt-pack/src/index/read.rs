@@ -1,5 +1,6 @@
 //! Reads indexes that somebody else wrote.
 
+use std::cmp::Ordering;
 use std::io;
 use std::sync::Arc;
 
@@ -94,12 +95,27 @@ impl Index {
         let first = usize::from(oid.as_bytes()[0]);
         let mut low = if first == 0 { 0 } else { self.fan[first - 1] };
         let mut high = self.fan[first];
-        while low < high {
+        while high - low > AT_ONCE {
             let middle = low + (high - low) / 2;
             match self.oid_at(middle)?.cmp(oid) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Ok(Some(middle)),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Ok(Some(middle)),
+            }
+        }
+        // One read of a few kilobytes costs less than five of one name.
+        let width = self.format.raw_len();
+        let mut names = [0; AT_ONCE as usize * 32];
+        let names = &mut names[..(high - low) as usize * width];
+        let at = 8 + 1024 + u64::from(low) * width as u64;
+        self.source.read_exact_at(at, names)?;
+        let (mut from, mut to) = (0, (high - low) as usize);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            match names[middle * width..][..width].cmp(oid.as_bytes()) {
+                Ordering::Less => from = middle + 1,
+                Ordering::Greater => to = middle,
+                Ordering::Equal => return Ok(Some(low + middle as u32)),
             }
         }
         Ok(None)
@@ -228,6 +244,9 @@ impl Index {
     }
 }
 
+/// Names that are read together at the end of a search.
+const AT_ONCE: u32 = 64;
+
 /// Why an index cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -271,4 +290,97 @@ pub enum Error {
     /// The source broke.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use gt_vfs::{Memory, VPath, Vfs};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::index::write_idx;
+    use crate::kind::Kind;
+    use crate::verify::{Entry, Verified};
+
+    fn file(bytes: Vec<u8>) -> Arc<dyn ReadAt> {
+        let memory = Memory::new();
+        let path = VPath::parse(b"idx").unwrap();
+        memory.insert(path.clone(), bytes);
+        Arc::from(memory.open(&path).unwrap())
+    }
+
+    fn verified(raws: impl IntoIterator<Item = ([u8; 20], u64, u32)>) -> Verified {
+        let mut entries: Vec<Entry> = raws
+            .into_iter()
+            .map(|(raw, offset, crc32)| Entry {
+                oid: ObjectId::Sha1(raw),
+                offset,
+                crc32,
+                kind: Kind::Blob,
+                size: 0,
+                base: None,
+                depth: 0,
+            })
+            .collect();
+        entries.sort_by_key(|e| e.oid);
+        entries.dedup_by_key(|e| e.oid);
+        Verified {
+            format: ObjectFormat::Sha1,
+            length: u64::MAX,
+            checksum: ObjectId::Sha1([5; 20]),
+            entries,
+            external: Vec::new(),
+            inflated: 0,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_was_written_is_read(raws in proptest::collection::vec((any::<[u8; 20]>(), 12..1_u64 << 62, any::<u32>()), 0..200)) {
+            let verified = verified(raws);
+            let index = Index::open(file(write_idx(&verified)), ObjectFormat::Sha1, u64::MAX).unwrap();
+            index.check_whole().unwrap();
+            prop_assert_eq!(index.pack_checksum().unwrap(), verified.checksum);
+            for (n, entry) in verified.entries.iter().enumerate() {
+                let place = index.find(&entry.oid).unwrap();
+                prop_assert_eq!(place, Some(n as u32));
+                prop_assert_eq!(index.offset_at(n as u32).unwrap(), entry.offset);
+                prop_assert_eq!(index.crc32_at(n as u32).unwrap(), entry.crc32);
+            }
+            prop_assert_eq!(index.find(&ObjectId::Sha1([0xab; 20])).unwrap(), None);
+        }
+
+        #[test]
+        fn any_change_is_refused_or_stays_inside(at in any::<prop::sample::Index>(), byte in 1_u8.., cut in any::<prop::sample::Index>()) {
+            let raws = (0..100_u8).map(|n| ([n.wrapping_mul(37); 20], 12 + u64::from(n) * 50, 0));
+            let verified = verified(raws);
+            let mut bytes = write_idx(&verified);
+            let at = at.index(bytes.len());
+            bytes[at] ^= byte;
+            let length = 6000;
+            for bytes in [bytes.clone(), bytes[..cut.index(bytes.len())].to_vec()] {
+                let Ok(index) = Index::open(file(bytes), ObjectFormat::Sha1, length) else {
+                    continue;
+                };
+                prop_assert!(index.check_whole().is_err());
+                for place in 0..index.len() + 1 {
+                    if let Ok(offset) = index.offset_at(place) {
+                        prop_assert!((12..length - 20).contains(&offset));
+                    }
+                }
+                for entry in &verified.entries {
+                    let _ = index.find(&entry.oid);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_count_out_of_thin_air_is_refused() {
+        let mut bytes = write_idx(&verified([([1; 20], 12, 0)]));
+        bytes[8 + 1020..8 + 1024].fill(0xff);
+        let refused = Index::open(file(bytes), ObjectFormat::Sha1, 100);
+        assert!(matches!(refused, Err(Error::Length { .. })));
+    }
 }

@@ -113,6 +113,9 @@ impl WriteAt for Writer {
             Err(import::Error::Broken(Broken::Chain(e))) => return Err(e.into()),
             Err(e) => return Err(io::Error::other(e)),
         };
+        if inner.keep_partial && verdict.is_accept() {
+            return Ok(verdict);
+        }
         match std::fs::remove_file(inner.partial(&expected.reel)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(verdict),

@@ -452,6 +452,16 @@ fn a_crash_is_repeated_away() {
     let pack = target.dir().join("objects/pack").join(&imported.packs[0]);
     std::fs::remove_file(pack.with_extension("idx")).unwrap();
     reels[0].import(&target, &[]).unwrap();
+    // A torn index counts as none.
+    let torn = std::fs::read(pack.with_extension("idx")).unwrap();
+    std::fs::remove_file(pack.with_extension("idx")).unwrap();
+    std::fs::write(pack.with_extension("idx"), &torn[..torn.len() / 2]).unwrap();
+    let mut chain = Chain::open(&target.dir()).unwrap();
+    assert!(!chain.holds(&reels[0].reel.root));
+    assert!(!reels[0].import(&target, &[]).unwrap().already);
+    // A chain that was open meanwhile sees it when it looks again.
+    chain.refresh().unwrap();
+    assert!(chain.holds(&reels[0].reel.root));
     // A torn file of the chain counts as none.
     let whole = std::fs::read(&state).unwrap();
     std::fs::write(&state, &whole[..whole.len() / 2]).unwrap();
@@ -462,6 +472,37 @@ fn a_crash_is_repeated_away() {
     );
     reels[0].import(&target, &[]).unwrap();
     assert_eq!(objects(&target), good);
+}
+
+#[test]
+fn a_disk_that_refuses_is_not_the_publishers_fault() {
+    let (_, reels) = published();
+    let target = Git::bare();
+    // A file stands where a folder must be: for the lock, then for the pack,
+    // then for the state.
+    let dir = target.dir();
+    for place in ["gt", "objects/pack", "gt/reels"] {
+        let _ = std::fs::remove_dir_all(dir.join(place));
+        std::fs::write(dir.join(place), b"in the way").unwrap();
+        let mut gate = gt_pack::import::Open;
+        let outcome = match Chain::open(&dir) {
+            Ok(_) => reels[0].import_through(&target, &[], &mut gate),
+            // The state cannot even be listed.
+            Err(e) => Err(e.into()),
+        };
+        assert!(
+            matches!(outcome, Err(Error::Broken(_))),
+            "{place}: {outcome:?}"
+        );
+        let waiting = std::fs::read_dir(dir.join("objects")).unwrap();
+        let waiting = waiting.filter(|e| {
+            let name = e.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with("tmp_objdir")
+        });
+        assert_eq!(waiting.count(), 0, "{place}: a quarantine is left");
+        std::fs::remove_file(dir.join(place)).unwrap();
+    }
+    reels[0].import(&target, &[]).unwrap();
 }
 
 #[test]

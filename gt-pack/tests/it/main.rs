@@ -3,13 +3,32 @@
     clippy::unwrap_used,
     reason = "a test that meets an error has failed, and says where"
 )]
+#![cfg_attr(
+    not(feature = "git"),
+    allow(
+        dead_code,
+        reason = "most of what is made with git is for the parts that need it"
+    )
+)]
 
+mod bundle;
+#[cfg(feature = "git")]
+mod encode;
 #[cfg(feature = "git")]
 mod encode_real;
 mod git;
 mod hostile;
+#[cfg(feature = "git")]
 mod import;
 mod packs;
+#[cfg(feature = "git")]
 mod reel;
+#[cfg(feature = "git")]
 mod reel_vfs;
+#[cfg(feature = "git")]
 mod refs;
+#[cfg(feature = "git")]
+mod repository;
+mod small;
+#[cfg(feature = "git")]
+mod together;

@@ -175,6 +175,20 @@ fn a_bad_reel_is_rejected_and_gone() {
 }
 
 #[test]
+fn what_another_process_brought_is_seen() {
+    let (_, reels) = published();
+    let git = Git::bare();
+    let (one, two) = (open(&git, &reels), open(&git, &reels));
+    assert!(two.list().unwrap().is_empty());
+    for made in &reels {
+        assert_eq!(put(&one, made).unwrap(), Verdict::Accept);
+        let error = put(&two, made).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    }
+    assert_served(&two, &reels);
+}
+
+#[test]
 fn gc_prune_now_then_serve() {
     let (git, reels, vfs) = filled();
     // No ref names any of it.

@@ -1,13 +1,11 @@
 //! What a tracker answers.
 
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use bendy::value::Value;
 use gt_wire::PeerId;
+use gt_wire::bencode::{self, Document, Keys, Kind, Limits, Node, Value};
 
-use crate::bencode::{self, Dict};
 use crate::limits;
 
 /// What a tracker answers to an announce.
@@ -77,6 +75,9 @@ pub enum AnswerError {
     /// It is not bencoded.
     #[error(transparent)]
     Bencode(#[from] bencode::Error),
+    /// It is another value.
+    #[error("expected a dictionary, got {0}")]
+    NoDictionary(Kind),
     /// A field is of another type, or out of its range.
     #[error("expected {expected} as {key:?}")]
     Field {
@@ -100,18 +101,11 @@ pub enum AnswerError {
 impl Answer {
     /// Writes the bencoded body of an HTTP answer.
     pub fn write(&self, form: Form) -> Vec<u8> {
-        let mut dict = Dict::new();
-        match self {
-            Self::Failure(reason) => {
-                put(
-                    &mut dict,
-                    "failure reason",
-                    bencode::bytes(reason.as_bytes()),
-                );
-            }
-            Self::Peers(peers) => peers.put(&mut dict, form),
-        }
-        bencode::write(dict)
+        let dict = match self {
+            Self::Failure(reason) => vec![("failure reason", Value::bytes(reason))],
+            Self::Peers(peers) => peers.entries(form),
+        };
+        Value::dict(dict).encode()
     }
 
     /// Reads the bencoded body of an HTTP answer.
@@ -125,78 +119,76 @@ impl Answer {
     /// Where the bytes are not bencoded, or a field that is known is not what
     /// it must be.
     pub fn read(body: &[u8]) -> Result<Self, AnswerError> {
-        let dict = bencode::read(body)?;
-        if let Some(reason) = words(&dict, "failure reason")? {
+        let document = dictionary(body)?;
+        let dict = document.root();
+        if let Some(reason) = words(dict, "failure reason")? {
             return Ok(Self::Failure(reason));
         }
-        let seconds = |key| Ok::<_, AnswerError>(count(&dict, key)?.map(Duration::from_secs));
+        let seconds = |key| Ok::<_, AnswerError>(count(dict, key)?.map(Duration::from_secs));
         let mut peers = Vec::new();
-        match dict.get(b"peers".as_slice()) {
+        match dict.get(b"peers") {
             None => {}
-            Some(Value::Bytes(raw)) => compact("peers", raw, &mut peers, v4)?,
-            Some(Value::List(list)) => {
-                for peer in list {
-                    peers.extend(dictionary(peer)?);
+            Some(list) if list.kind() == Kind::List => {
+                for peer in list.items() {
+                    peers.extend(one(peer)?);
                 }
             }
-            Some(_) => {
-                return Err(AnswerError::Field {
+            Some(raw) => {
+                let raw = raw.as_bytes().ok_or(AnswerError::Field {
                     key: "peers",
                     expected: "a string or a list",
-                });
+                })?;
+                compact("peers", raw, &mut peers, v4)?;
             }
         }
-        if let Some(raw) = string(&dict, "peers6")? {
+        if let Some(raw) = string(dict, "peers6")? {
             compact("peers6", raw, &mut peers, v6)?;
         }
         Ok(Self::Peers(Peers {
             interval: seconds("interval")?.unwrap_or(limits::INTERVAL_UNTOLD),
             min_interval: seconds("min interval")?,
-            complete: count(&dict, "complete")?,
-            incomplete: count(&dict, "incomplete")?,
-            tracker_id: string(&dict, "tracker id")?
+            complete: count(dict, "complete")?,
+            incomplete: count(dict, "incomplete")?,
+            tracker_id: string(dict, "tracker id")?
                 .filter(|id| id.len() <= limits::TOKEN)
                 .map(<[u8]>::to_vec),
-            warning: words(&dict, "warning message")?,
+            warning: words(dict, "warning message")?,
             peers,
         }))
     }
 }
 
 impl Peers {
-    fn put(&self, dict: &mut Dict<'_>, form: Form) {
-        let seconds = |time: Duration| bencode::number(time.as_secs());
-        put(dict, "interval", seconds(self.interval));
-        let numbers = [
+    fn entries(&self, form: Form) -> Vec<(&'static str, Value)> {
+        let seconds = |time: Duration| Value::number(time.as_secs());
+        let mut entries = vec![("interval", seconds(self.interval))];
+        let optional = [
             ("min interval", self.min_interval.map(seconds)),
-            ("complete", self.complete.map(bencode::number)),
-            ("incomplete", self.incomplete.map(bencode::number)),
+            ("complete", self.complete.map(Value::number)),
+            ("incomplete", self.incomplete.map(Value::number)),
+            ("tracker id", self.tracker_id.as_ref().map(Value::bytes)),
+            ("warning message", self.warning.as_ref().map(Value::bytes)),
         ];
-        for (key, value) in numbers {
-            if let Some(value) = value {
-                put(dict, key, value);
-            }
-        }
-        if let Some(id) = &self.tracker_id {
-            put(dict, "tracker id", bencode::bytes(id.clone()));
-        }
-        if let Some(warning) = &self.warning {
-            put(
-                dict,
-                "warning message",
-                bencode::bytes(warning.clone().into_bytes()),
-            );
-        }
+        let told = |(key, value)| Some((key, value?));
+        entries.extend(optional.into_iter().filter_map(told));
         match form {
-            Form::Compact => self.put_compact(dict),
+            Form::Compact => {
+                let (four, six) = self.compact();
+                entries.push(("peers", Value::Bytes(four)));
+                // Clients that know no BEP 7 need not see an empty field.
+                if !six.is_empty() {
+                    entries.push(("peers6", Value::Bytes(six)));
+                }
+            }
             Form::Dictionaries { ids } => {
                 let list = self.peers.iter().map(|peer| peer.to_dictionary(ids));
-                put(dict, "peers", Value::List(list.collect()));
+                entries.push(("peers", Value::List(list.collect())));
             }
         }
+        entries
     }
 
-    fn put_compact(&self, dict: &mut Dict<'_>) {
+    fn compact(&self) -> (Vec<u8>, Vec<u8>) {
         let (mut four, mut six) = (Vec::new(), Vec::new());
         for peer in &self.peers {
             let raw = match peer.address.ip() {
@@ -211,33 +203,40 @@ impl Peers {
             };
             raw.extend(peer.address.port().to_be_bytes());
         }
-        put(dict, "peers", bencode::bytes(four));
-        // Clients that know no BEP 7 need not see an empty field.
-        if !six.is_empty() {
-            put(dict, "peers6", bencode::bytes(six));
-        }
+        (four, six)
     }
 }
 
 impl Peer {
-    fn to_dictionary(self, ids: bool) -> Value<'static> {
-        let mut dict = Dict::new();
-        let ip = self.address.ip().to_string().into_bytes();
-        put(&mut dict, "ip", bencode::bytes(ip));
-        put(
-            &mut dict,
-            "port",
-            bencode::number(self.address.port().into()),
+    fn to_dictionary(self, ids: bool) -> Value {
+        let mut entries = vec![
+            ("ip", Value::bytes(self.address.ip().to_string())),
+            ("port", Value::number(self.address.port().into())),
+        ];
+        entries.extend(
+            self.id
+                .filter(|_| ids)
+                .map(|id| ("peer id", Value::bytes(id.0))),
         );
-        if let Some(id) = self.id.filter(|_| ids) {
-            put(&mut dict, "peer id", bencode::bytes(id.0.to_vec()));
-        }
-        Value::Dict(dict)
+        Value::dict(entries)
     }
 }
 
-fn put<'a>(dict: &mut Dict<'a>, key: &'static str, value: Value<'a>) {
-    dict.insert(Cow::Borrowed(key.as_bytes()), value);
+/// Reads bytes that are one dictionary, keys in any order: trackers in the
+/// wild send such, and nothing here is hashed. White space after it is borne,
+/// because trackers written in scripting languages like to send it.
+pub(crate) fn dictionary(body: &[u8]) -> Result<Document<'_>, AnswerError> {
+    let limits = Limits {
+        keys: Keys::Unique,
+        bytes: limits::ANSWER,
+        depth: limits::DEPTH,
+        values: limits::VALUES,
+    };
+    let document = Document::parse(body.trim_ascii_end(), limits)?;
+    match document.root().kind() {
+        Kind::Dict => Ok(document),
+        kind => Err(AnswerError::NoDictionary(kind)),
+    }
 }
 
 fn compact<const EACH: usize>(
@@ -269,15 +268,15 @@ fn v6(raw: &[u8; 18]) -> SocketAddr {
 
 /// Reads one dictionary of BEP 3; a peer with a host name is none, because
 /// looking up names that strangers chose is not worth a peer.
-fn dictionary(peer: &Value<'_>) -> Result<Option<Peer>, AnswerError> {
+fn one(peer: Node<'_>) -> Result<Option<Peer>, AnswerError> {
     let wrong = |key, expected| AnswerError::Field { key, expected };
-    let Value::Dict(dict) = peer else {
+    if peer.kind() != Kind::Dict {
         return Err(wrong("peers", "a list of dictionaries"));
-    };
-    let ip = string(dict, "ip")?.ok_or(wrong("ip", "a string"))?;
-    let port = count(dict, "port")?.and_then(|port| u16::try_from(port).ok());
+    }
+    let ip = string(peer, "ip")?.ok_or(wrong("ip", "a string"))?;
+    let port = count(peer, "port")?.and_then(|port| u16::try_from(port).ok());
     let port = port.ok_or(wrong("port", "a number from 0 to 65535"))?;
-    let id = match string(dict, "peer id")? {
+    let id = match string(peer, "peer id")? {
         None => None,
         Some(id) => {
             let id = <[u8; 20]>::try_from(id).map_err(|_| wrong("peer id", "20 bytes"))?;
@@ -290,32 +289,27 @@ fn dictionary(peer: &Value<'_>) -> Result<Option<Peer>, AnswerError> {
     Ok(ip.map(|ip| Peer::new((ip, port).into(), id)))
 }
 
-fn string<'a>(dict: &'a Dict<'_>, key: &'static str) -> Result<Option<&'a [u8]>, AnswerError> {
-    match dict.get(key.as_bytes()) {
-        None => Ok(None),
-        Some(Value::Bytes(bytes)) => Ok(Some(bytes)),
-        Some(_) => Err(AnswerError::Field {
-            key,
-            expected: "a string",
-        }),
-    }
+fn string<'a>(dict: Node<'a>, key: &'static str) -> Result<Option<&'a [u8]>, AnswerError> {
+    let wrong = AnswerError::Field {
+        key,
+        expected: "a string",
+    };
+    let value = dict.get(key.as_bytes());
+    value.map(|value| value.as_bytes().ok_or(wrong)).transpose()
 }
 
-pub(crate) fn count(dict: &Dict<'_>, key: &'static str) -> Result<Option<u64>, AnswerError> {
+pub(crate) fn count(dict: Node<'_>, key: &'static str) -> Result<Option<u64>, AnswerError> {
     let wrong = AnswerError::Field {
         key,
         expected: "a number from 0",
     };
-    match dict.get(key.as_bytes()) {
-        None => Ok(None),
-        Some(Value::Integer(number)) => u64::try_from(*number).map(Some).map_err(|_| wrong),
-        Some(_) => Err(wrong),
-    }
+    let value = dict.get(key.as_bytes());
+    value.map(|value| value.as_u64().ok_or(wrong)).transpose()
 }
 
 /// Returns words of the tracker's, without control characters, which could
 /// drive a person's terminal.
-pub(crate) fn words(dict: &Dict<'_>, key: &'static str) -> Result<Option<String>, AnswerError> {
+pub(crate) fn words(dict: Node<'_>, key: &'static str) -> Result<Option<String>, AnswerError> {
     let raw = string(dict, key)?;
     Ok(raw.map(|raw| {
         let text = String::from_utf8_lossy(&raw[..raw.len().min(limits::WORDS)]);

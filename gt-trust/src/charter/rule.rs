@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use super::Delegate;
 use crate::grammar::number;
-use crate::refs::RefName;
+use crate::refs::Pattern;
 
 /// What holds of the refs that a pattern takes in; written as
 /// `<pattern> <who> <threshold> <which moves>`.
@@ -73,42 +73,6 @@ impl fmt::Display for Rule {
             which,
         } = self;
         write!(f, "{pattern} {who} {threshold} {which}")
-    }
-}
-
-/// A ref's name, or a folder of refs with `/*` at its end, as UTF-8.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(String);
-
-impl Pattern {
-    /// Tells whether it takes in a ref.
-    pub fn matches(&self, name: &RefName) -> bool {
-        match self.0.strip_suffix('*') {
-            Some(folder) => name.as_bytes().starts_with(folder.as_bytes()),
-            None => name.as_bytes() == self.0.as_bytes(),
-        }
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for Pattern {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        // What stands for the star makes it a name like any other.
-        let name = match text.strip_suffix("/*") {
-            Some(folder) => format!("{folder}/x"),
-            None => text.to_owned(),
-        };
-        match RefName::new(name.as_bytes()) {
-            Ok(_) => Ok(Self(text.to_owned())),
-            Err(_) => Err(()),
-        }
     }
 }
 
@@ -187,25 +151,6 @@ impl FromStr for Which {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns() {
-        let heads: Pattern = "refs/heads/*".parse().unwrap();
-        assert!(heads.matches(&"refs/heads/a/b".parse().unwrap()));
-        assert!(!heads.matches(&"refs/tags/a".parse().unwrap()));
-        let main: Pattern = "refs/heads/main".parse().unwrap();
-        assert!(!main.matches(&"refs/heads/mainline".parse().unwrap()));
-        for bad in [
-            "*",
-            "refs/*",
-            "refs/heads/a*",
-            "refs/*/x",
-            "refs/gt/*",
-            "heads/*",
-        ] {
-            assert!(bad.parse::<Pattern>().is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn lines_round_trip() {

@@ -2,7 +2,7 @@
 
 use super::SealFault;
 use crate::charter::{Charter, Delegate};
-use crate::key::{Keyring, Signer};
+use crate::key::{Checks, Keyring, Signer};
 use crate::limits;
 use crate::number::Time;
 use crate::seal::{Seal, Subject};
@@ -31,7 +31,8 @@ pub(super) fn count(
 ) -> Count {
     let subject = Subject::of_statement(statement);
     let mut count = Count::default();
-    let mut checks = 0;
+    let mut checks = Checks::new();
+    let mut in_vain = 0;
     for bytes in seals {
         let seal = match Seal::parse(bytes) {
             Ok(seal) => seal,
@@ -48,20 +49,23 @@ pub(super) fn count(
             count.faults.push(SealFault::OtherSubject);
             continue;
         }
-        if checks == limits::SEAL_CHECKS {
+        if in_vain == limits::SEAL_CHECKS {
             count.faults.push(SealFault::TooMany);
             break;
         }
-        checks += 1;
-        match verify(charter, &seal, keyring, now) {
+        match verify(charter, &seal, keyring, now, &mut checks) {
             Ok(signer) if count.has(&signer) => {
+                in_vain += 1;
                 count.faults.push(SealFault::Again(signer.primary));
             }
             Ok(signer) => {
                 count.sealed_by.push(signer);
                 count.seals.push(bytes.clone());
             }
-            Err(fault) => count.faults.push(fault.into()),
+            Err(fault) => {
+                in_vain += 1;
+                count.faults.push(fault.into());
+            }
         }
     }
     count
@@ -79,8 +83,9 @@ pub(super) fn verify(
     seal: &Seal,
     keyring: &Keyring,
     now: Time,
+    checks: &mut Checks,
 ) -> Result<Signer, Fault> {
-    let signer = seal.verify(keyring, now)?;
+    let signer = seal.verify_within(keyring, now, checks)?;
     let delegate = Delegate::OpenPgp(signer.primary);
     if !charter.delegates.contains(&delegate) {
         return Err(Fault::NotADelegate(signer.primary));

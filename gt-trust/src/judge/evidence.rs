@@ -5,7 +5,7 @@ use super::{Receiver, seals_of};
 use crate::charter::Charter;
 use crate::fingerprint::Fingerprint;
 use crate::grammar::{self, Lines, Text, number};
-use crate::key::Keyring;
+use crate::key::{Checks, Keyring};
 use crate::mark::Mark;
 use crate::number::Time;
 use crate::seal::{self, Seal};
@@ -97,7 +97,7 @@ impl Evidence {
     ) -> Result<Fingerprint, EvidenceError> {
         let by = |bytes: &[u8]| -> Result<Fingerprint, EvidenceError> {
             let seal = Seal::parse(bytes)?;
-            Ok(count::verify(charter, &seal, keyring, now)?.primary)
+            Ok(count::verify(charter, &seal, keyring, now, &mut Checks::new())?.primary)
         };
         let [one, other] = &self.seals;
         let (one, other) = (by(one)?, by(other)?);
@@ -118,8 +118,9 @@ pub(super) fn find(
     now: Time,
 ) -> Vec<Evidence> {
     let mut all = Vec::new();
+    let mut checks = Checks::new();
     for seal in seals_of(receiver.seals, held) {
-        let Ok(signer) = count::verify(&receiver.charter, &seal, keyring, now) else {
+        let Ok(signer) = count::verify(&receiver.charter, &seal, keyring, now, &mut checks) else {
             continue;
         };
         let again = count

@@ -9,7 +9,7 @@ use pgp::packet::{KeyFlags, SubpacketData, UserId};
 use pgp::packet::{PacketHeader, PublicKey, PublicSubkey, Signature as Packet, SignatureType};
 use pgp::types::{KeyDetails, Tag, VerifyingKey};
 
-use super::Signer;
+use super::{Checks, Signer};
 use crate::fingerprint::Fingerprint;
 use crate::limits;
 use crate::number::{Seconds, Time};
@@ -32,13 +32,16 @@ struct Grant {
     expires: Option<Time>,
 }
 
-/// How many signatures may still be computed for one certificate.
-struct Budget(usize);
+/// How many signatures may still be computed for one certificate, and in all.
+struct Budget<'a> {
+    left: usize,
+    all: &'a mut Checks,
+}
 
-impl Budget {
+impl Budget<'_> {
     fn spend(&mut self) -> Result<(), Fault> {
-        self.0 = self.0.checked_sub(1).ok_or(Fault::TooManyChecks)?;
-        Ok(())
+        self.left = self.left.checked_sub(1).ok_or(Fault::TooManyChecks)?;
+        self.all.spend()
     }
 }
 
@@ -116,8 +119,12 @@ impl Certificate {
         signature: &Signature,
         payload: &[u8],
         now: Time,
+        all: &mut Checks,
     ) -> Result<Signer, Fault> {
-        let mut budget = Budget(limits::CERTIFICATE_CHECKS);
+        let mut budget = Budget {
+            left: limits::CERTIFICATE_CHECKS,
+            all,
+        };
         let mut fault = Fault::NoSuchKey;
         if signature.may_be_by(&self.primary) {
             budget.spend()?;
@@ -159,7 +166,7 @@ impl Certificate {
         signature: &Signature,
         now: Time,
         must_sign: bool,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<(), Fault> {
         for packet in &self.direct {
             if packet.typ() == Some(SignatureType::KeyRevocation)
@@ -183,7 +190,7 @@ impl Certificate {
     /// What the primary key says of itself: by its newest signature directly
     /// on the key where that speaks of the matter, else by the newest one on a
     /// user id that is not revoked. So GnuPG reads it.
-    fn primary_grant(&self, now: Time, budget: &mut Budget) -> Result<Grant, Fault> {
+    fn primary_grant(&self, now: Time, budget: &mut Budget<'_>) -> Result<Grant, Fault> {
         let own = |packet: &&Packet| names_issuer(packet, &self.primary);
         let direct = newest(
             self.direct
@@ -222,7 +229,7 @@ impl Certificate {
         packets: &[Packet],
         signature: &Signature,
         now: Time,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<(), Fault> {
         for packet in packets {
             if packet.typ() == Some(SignatureType::SubkeyRevocation) {
@@ -263,7 +270,7 @@ impl Certificate {
 fn newest<'a>(
     packets: impl Iterator<Item = &'a Packet>,
     now: Time,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
     verifies: impl Fn(&Packet) -> bool,
 ) -> Result<Option<&'a Packet>, Fault> {
     let mut sorted: Vec<&Packet> = packets.collect();

@@ -65,6 +65,8 @@ pub(super) struct Dispatch {
     peers: BTreeMap<ConnId, Debt>,
     /// Bytes handed out a second time without need.
     extra: u64,
+    /// Whether a block went out since the window last grew.
+    fed: bool,
     began: Option<Duration>,
     seed_since: Option<Duration>,
 }
@@ -103,6 +105,7 @@ impl Dispatch {
             under_way: 0,
             peers: BTreeMap::new(),
             extra: 0,
+            fed: false,
             began: None,
             seed_since: None,
         }
@@ -155,9 +158,9 @@ impl Swarm {
         self.dispatch.on
     }
 
-    /// Tells whether flash mode is on, or about to be.
-    pub(super) fn shows_nothing(&self) -> bool {
-        self.dispatch.origin
+    /// Tells whether flash mode is on.
+    pub(super) fn is_dispatching(&self) -> bool {
+        self.dispatch.on
     }
 
     /// A peer has said which pieces it has, or who it is.
@@ -209,6 +212,7 @@ impl Swarm {
 
     /// A block was handed to the driver.
     pub(super) fn dispatch_sent(&mut self, conn: ConnId, piece: PieceIndex) {
+        self.dispatch.fed = true;
         let Some(hand) = self.dispatch.hands.get_mut(&piece) else {
             return;
         };
@@ -230,10 +234,12 @@ impl Swarm {
     /// under way, there are too few of them for the time that asking takes.
     pub(super) fn sent_some(&mut self) {
         if self.dispatch.on
+            && self.dispatch.fed
             && self.dispatch.under_way > 0
             && self.server.is_idle()
             && self.links.values().all(|l| l.queued + l.reading == 0)
         {
+            self.dispatch.fed = false;
             self.dispatch.window = (self.dispatch.window + 1).min(WINDOW_MOST);
             self.dispatch_go();
         }
@@ -491,6 +497,7 @@ impl Swarm {
                 self.say(conn, Message::Have(PieceIndex(piece)));
             }
         }
+        self.reintroduce();
         self.fill_slots();
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use super::connect::WHOLE;
 use super::input::ConnId;
 use super::stats::Rate;
 use crate::bitfield::Bitfield;
@@ -155,8 +156,11 @@ impl Link {
     pub(super) fn is_seed(&self) -> bool {
         self.is_open()
             && (self.peer.have().is_full()
-                || self.extensions.as_ref().is_some_and(|e| e.upload_only)
-                    && self.peer.have().is_empty())
+                || self.peer.have().is_empty()
+                    && self
+                        .extensions
+                        .as_ref()
+                        .is_some_and(|e| e.number(WHOLE).is_some()))
     }
 
     /// Says raw bytes, which the handshake is.

@@ -152,12 +152,25 @@ fn refuses_what_is_no_answer() {
             b"d14:failure reasoni1ee",
             "expected a string as \"failure reason\"",
         ),
-        (b"<html>", "expected a value at byte 0, got '<'"),
-        (b"", "expected more bytes after 0"),
+        (
+            b"<html>",
+            "expected a bencoded value, got something else at byte 0",
+        ),
+        (b"", "expected more bytes, got the end at byte 0"),
+        (b"i1e", "expected a dictionary, got an integer"),
+        (b"dede", "expected the end, got more bytes at byte 2"),
     ] {
         let got = Answer::read(body).unwrap_err().to_string();
         assert_eq!(got, error, "{}", body.escape_ascii());
     }
+}
+
+#[test]
+fn a_last_newline_is_borne() {
+    assert_eq!(
+        willing(b"d8:intervali9ee\r\n").interval,
+        Duration::from_secs(9)
+    );
 }
 
 #[test]

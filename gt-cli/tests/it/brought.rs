@@ -1,0 +1,195 @@
+//! Clones and mirrors: what was published arrives, and goes on arriving.
+
+use crate::world::{World, with_peer};
+
+#[test]
+fn git_clones_and_fetches() {
+    let world = World::new();
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    let (seed, place) = world.seed("work", &[]);
+    let address = with_peer(&address, &place);
+    world.git(&["clone", "-q", &address, "clone"]);
+    world.fsck("clone");
+    let head = |dir| world.git(&["-C", dir, "rev-parse", "HEAD"]);
+    assert_eq!(head("work"), head("clone"));
+    let tags = |dir| world.git(&["-C", dir, "for-each-ref", "refs/tags"]);
+    assert_eq!(tags("work"), tags("clone"));
+    assert!(
+        world
+            .git(&["-C", "clone", "branch", "-r"])
+            .contains("origin/topic")
+    );
+
+    world.commit("work", "new.txt", "later\n");
+    world.git(&["-C", "work", "tag", "v2"]);
+    world.git(&["-C", "work", "branch", "more"]);
+    world.publish("work", &[]);
+    seed.wait_until(|v| v["event"] == "complete" && v["sequence"] == 2);
+    world.git(&["-C", "clone", "fetch", "-q"]);
+    let tip = world.git(&[
+        "-C",
+        "clone",
+        "rev-parse",
+        "origin/main",
+        "origin/more",
+        "v2",
+    ]);
+    let head = head("work");
+    assert_eq!(tip, format!("{head}{head}{head}"));
+    world.fsck("clone");
+
+    // The clone has all that is needed to serve others, with the first seed gone.
+    seed.kill();
+    let (_second, place) = world.seed("clone", &[]);
+    let address = with_peer(&world.publish("work", &[]), &place);
+    world.git(&["clone", "-q", "--mirror", &address, "again.git"]);
+    assert_eq!(world.refs("again.git"), world.refs("work"));
+}
+
+#[test]
+fn a_mirror_follows_pushes_and_deletions() {
+    let world = World::new();
+    world.repository("work");
+    let tracker = world.start(&["tracker", "--listen", "127.0.0.1:0"]);
+    let url = tracker.line();
+    let url = url.split_whitespace().last().unwrap();
+    let address = world.publish("work", &["--tracker", url]);
+    let (_seed, _) = world.seed("work", &[]);
+    let mirror = world.start(&[
+        "clone",
+        "--mirror",
+        "--seed",
+        "--json",
+        "--listen",
+        "127.0.0.1:0",
+        &address,
+        "mirror.git",
+    ]);
+    mirror.wait_until(|v| v["event"] == "refs" && v["sequence"] == 1);
+    assert_eq!(world.refs("mirror.git"), world.refs("work"));
+    world.fsck("mirror.git");
+
+    world.commit("work", "new.txt", "pushed\n");
+    world.publish("work", &[]);
+    let event = mirror.wait_until(|v| v["event"] == "refs" && v["sequence"] == 2);
+    assert_eq!(event["moved"], 1);
+    assert_eq!(world.refs("mirror.git"), world.refs("work"));
+
+    world.git(&["-C", "work", "branch", "-q", "-D", "topic"]);
+    world.git(&["-C", "work", "tag", "-d", "light"]);
+    world.publish("work", &["--prune"]);
+    mirror.wait_until(|v| v["event"] == "refs" && v["sequence"] == 3);
+    assert_eq!(world.refs("mirror.git"), world.refs("work"));
+    world.fsck("mirror.git");
+    let status = world.gt(&["status", "-C", "mirror.git"]);
+    assert!(status.contains("Statement   3 of epoch 0"), "{status}");
+}
+
+#[test]
+fn crash_between_mark_and_refs_keeps_mark() {
+    let world = World::new();
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    let (_seed, place) = world.seed("work", &[]);
+    let address = with_peer(&address, &place);
+    world.gt(&["clone", "--mirror", &address, "mirror.git"]);
+    let old_refs = world.git(&["-C", "mirror.git", "rev-parse", "main"]);
+    let old_applied = std::fs::read(world.path("mirror.git/gt/applied")).unwrap();
+    world.commit("work", "new.txt", "pushed\n");
+    world.publish("work", &[]);
+    world.gt(&["fetch", "-C", "mirror.git"]);
+    let mark = std::fs::read(world.path("mirror.git/gt/mark")).unwrap();
+
+    // As a crash after the mark and before the refs leaves it.
+    world.git(&[
+        "-C",
+        "mirror.git",
+        "update-ref",
+        "refs/heads/main",
+        old_refs.trim(),
+    ]);
+    std::fs::write(world.path("mirror.git/gt/applied"), old_applied).unwrap();
+    let (again, _) = world.seed("mirror.git", &[]);
+    again.wait_until(|v| v["event"] == "refs" && v["sequence"] == 2);
+    assert_eq!(world.refs("mirror.git"), world.refs("work"));
+    let after = std::fs::read(world.path("mirror.git/gt/mark")).unwrap();
+    assert_eq!(mark, after, "the mark is where it was");
+}
+
+#[test]
+fn withheld_snapshot_keeps_old_one_served() {
+    let world = World::new();
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    let (seed, place) = world.seed("work", &[]);
+    let address = with_peer(&address, &place);
+    world.gt(&["clone", "--mirror", &address, "mirror.git"]);
+    world.gt(&["clone", "--mirror", &address, "other.git"]);
+    let old = world.refs("mirror.git");
+    seed.kill();
+
+    // A new statement whose reel nobody has: its pack is taken away, and it is
+    // too large to ride along.
+    let before = packs(&world, "work");
+    let noise: String = (0..40_000u64)
+        .map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .collect();
+    world.commit("work", "noise.txt", &noise);
+    world.publish("work", &[]);
+    for name in packs(&world, "work").iter().filter(|p| !before.contains(p)) {
+        let path = world.path("work/.git/objects/pack").join(name);
+        std::fs::rename(&path, world.path(&format!("hidden-{name}"))).unwrap();
+    }
+    let (_seed, place) = world.seed("work", &[]);
+    let (mirror, mirror_place) = world.seed("mirror.git", &["--peer", &place]);
+    mirror.wait_until(|v| v["event"] == "statement" && v["sequence"] == 2);
+    assert_eq!(world.refs("mirror.git"), old, "refs wait for their data");
+    let status = world.gt(&["status", "-C", "mirror.git"]);
+    assert!(status.contains("Statement   2 of epoch 0"), "{status}");
+    assert!(status.contains("missing"), "{status}");
+
+    // Whoever lost the old snapshot still gets it from the mirror.
+    for name in packs(&world, "other.git") {
+        std::fs::remove_file(world.path("other.git/objects/pack").join(name)).unwrap();
+    }
+    let (other, _) = world.seed("other.git", &["--peer", &mirror_place]);
+    other.wait_until(|v| v["event"] == "complete" && v["sequence"] == 1);
+}
+
+fn packs(world: &World, repository: &str) -> Vec<String> {
+    let bare = world.path(repository).join("objects/pack");
+    let folder = if bare.exists() {
+        bare
+    } else {
+        world.path(repository).join(".git/objects/pack")
+    };
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn mirror_prune_leaves_state() {
+    let world = World::new();
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    let (_seed, place) = world.seed("work", &[]);
+    let address = with_peer(&address, &place);
+    world.git(&["clone", "-q", "--mirror", &address, "mirror.git"]);
+    world.git(&["-C", "mirror.git", "remote", "update", "--prune"]);
+    world.git(&["-C", "mirror.git", "gc", "-q", "--prune=now"]);
+    let status = world.gt(&["status", "-C", "mirror.git"]);
+    assert!(
+        status.contains("held") && !status.contains("missing"),
+        "{status}"
+    );
+    assert!(
+        !world
+            .git(&["-C", "mirror.git", "for-each-ref"])
+            .contains("refs/gt")
+    );
+}

@@ -1,0 +1,219 @@
+//! One machine's worth of people: a folder, a home, and processes that end
+//! with the test.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long a process may take to say what is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct World {
+    dir: tempfile::TempDir,
+    home: String,
+}
+
+/// A process that is killed when it is dropped.
+pub(crate) struct Running {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            home: "home".into(),
+        }
+    }
+
+    /// The same machine and another person.
+    pub(crate) fn person(&mut self, name: &str) -> &mut Self {
+        self.home = name.into();
+        self
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let home = self.path(&self.home);
+        let beside = Path::new(env!("CARGO_BIN_EXE_gt")).parent().unwrap();
+        let path = format!("{}:{}", beside.display(), std::env::var("PATH").unwrap());
+        command
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", &home)
+            .env("XDG_DATA_HOME", home.join("data"))
+            .env("XDG_CACHE_HOME", home.join("cache"))
+            .env("GIT_CONFIG_GLOBAL", home.join("gitconfig"))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_AUTHOR_NAME", "Ann")
+            .env("GIT_AUTHOR_EMAIL", "ann@localhost")
+            .env("GIT_COMMITTER_NAME", "Ann")
+            .env("GIT_COMMITTER_EMAIL", "ann@localhost")
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null());
+        std::fs::create_dir_all(&home).unwrap();
+        command
+    }
+
+    pub(crate) fn run(&self, program: &str, args: &[&str]) -> Output {
+        self.command(program).args(args).output().unwrap()
+    }
+
+    /// Runs `gt` and returns what it printed.
+    pub(crate) fn gt(&self, args: &[&str]) -> String {
+        told(self.run(env!("CARGO_BIN_EXE_gt"), args), args)
+    }
+
+    /// Runs `gt`, which must fail, and returns its exit code and its words.
+    pub(crate) fn gt_fails(&self, args: &[&str]) -> (i32, String) {
+        let output = self.run(env!("CARGO_BIN_EXE_gt"), args);
+        assert!(!output.status.success(), "gt {args:?} succeeded");
+        (
+            output.status.code().unwrap(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        told(self.run("git", args), args)
+    }
+
+    /// Makes a repository with a few commits, two branches and tags.
+    pub(crate) fn repository(&self, name: &str) {
+        self.git(&["init", "-q", "-b", "main", name]);
+        for n in 0..5 {
+            self.commit(name, &format!("file-{}.txt", n % 3), &format!("line {n}\n"));
+        }
+        self.git(&["-C", name, "branch", "topic", "HEAD~2"]);
+        self.git(&["-C", name, "tag", "light", "HEAD~1"]);
+        self.git(&["-C", name, "tag", "-m", "one", "v1"]);
+    }
+
+    pub(crate) fn commit(&self, repository: &str, file: &str, text: &str) {
+        let path = self.path(repository).join(file);
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(&path, before + text).unwrap();
+        self.git(&["-C", repository, "add", file]);
+        self.git(&["-C", repository, "commit", "-q", "-m", text.trim()]);
+    }
+
+    /// Publishes and returns the address.
+    pub(crate) fn publish(&self, repository: &str, more: &[&str]) -> String {
+        let mut args = vec!["publish", "-C", repository];
+        args.extend(more);
+        self.gt(&args).trim().to_owned()
+    }
+
+    /// Starts a seeder and returns it with the place where it listens.
+    pub(crate) fn seed(&self, repository: &str, more: &[&str]) -> (Running, String) {
+        let mut args = vec![
+            "seed",
+            "-C",
+            repository,
+            "--listen",
+            "127.0.0.1:0",
+            "--json",
+        ];
+        args.extend(more);
+        let running = self.start(&args);
+        let event = running.wait_for("listening");
+        let place = event["address"].as_str().unwrap().to_owned();
+        (running, place)
+    }
+
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        let mut child = self
+            .command(env!("CARGO_BIN_EXE_gt"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (tell, lines) = mpsc::channel();
+        let out = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if tell.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Running { child, lines }
+    }
+
+    /// All refs of a repository as one text.
+    pub(crate) fn refs(&self, repository: &str) -> String {
+        self.git(&["-C", repository, "for-each-ref", "refs/heads", "refs/tags"])
+    }
+
+    pub(crate) fn fsck(&self, repository: &str) {
+        self.git(&["-C", repository, "fsck", "--full", "--strict"]);
+    }
+}
+
+fn told(output: Output, args: &[&str]) -> String {
+    assert!(
+        output.status.success(),
+        "{args:?}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+impl Running {
+    /// Waits for an event of `--json` and returns it.
+    pub(crate) fn wait_for(&self, event: &str) -> serde_json::Value {
+        self.wait_until(|value| value["event"] == event)
+    }
+
+    pub(crate) fn wait_until(
+        &self,
+        mut is_it: impl FnMut(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let mut seen = Vec::new();
+        loop {
+            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+                panic!("the process did not say it; it said {seen:#?}");
+            };
+            if let Ok(value) = serde_json::from_str(&line)
+                && is_it(&value)
+            {
+                return value;
+            }
+            seen.push(line);
+        }
+    }
+
+    /// Waits for a line that is no event.
+    pub(crate) fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Kills it as a loss of power would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns an address that names a peer as well.
+pub(crate) fn with_peer(address: &str, peer: &str) -> String {
+    let mark = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{mark}x.pe={peer}")
+}
