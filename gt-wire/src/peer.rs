@@ -1,6 +1,8 @@
 //! One conversation: what the other end has said so far, and whether it may
 //! say what it says now.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use crate::bitfield::{self, Bitfield};
@@ -19,6 +21,7 @@ pub struct Peer {
     /// `None` in a swarm without content.
     pieces: Option<u32>,
     have: Bitfield,
+    more: VecDeque<PieceIndex>,
     told: bool,
     choking: bool,
     interested: bool,
@@ -29,7 +32,8 @@ pub struct Peer {
 pub enum Heard {
     /// Its handshake, always first.
     Handshake(Handshake),
-    /// A set of pieces, once: see [`Peer::have`].
+    /// A set of pieces, once: see [`Peer::have`]. What a later set has more
+    /// comes piece by piece.
     Pieces,
     /// One more piece, which it did not have before.
     Have(PieceIndex),
@@ -47,6 +51,7 @@ impl Peer {
             handshake: None,
             pieces,
             have: Bitfield::empty(pieces.unwrap_or(0)),
+            more: VecDeque::new(),
             told: false,
             choking: true,
             interested: false,
@@ -69,6 +74,9 @@ impl Peer {
     pub fn next(&mut self) -> Result<Option<Heard>, Error> {
         if self.handshake.is_none() {
             return self.shake();
+        }
+        if let Some(heard) = self.next_more() {
+            return Ok(Some(heard));
         }
         while let Some(message) = self.decoder.next()? {
             if let Some(heard) = self.judge(message)? {
@@ -106,9 +114,6 @@ impl Peer {
             {
                 return Err(Error::NotAgreed);
             }
-            Message::Bitfield(_) | Message::HaveAll | Message::HaveNone if self.told => {
-                return Err(Error::Again);
-            }
             _ => {}
         }
         let set = match &message {
@@ -127,9 +132,23 @@ impl Peer {
             Message::Unknown(_) | Message::Port(_) => return Ok(None),
             _ => return Ok(Some(Heard::Message(message))),
         };
+        if self.told {
+            // aria2 tells of many new pieces by its bitfield once more. What
+            // was told before stays told.
+            let new = set.iter().filter(|piece| !self.have.has(*piece));
+            self.more = new.map(PieceIndex).collect();
+            return Ok(self.next_more());
+        }
         self.told = true;
         self.have = set;
         Ok(Some(Heard::Pieces))
+    }
+
+    /// Returns the next of the pieces that came in a set told later.
+    fn next_more(&mut self) -> Option<Heard> {
+        let piece = self.more.pop_front()?;
+        self.have.insert(piece.0);
+        Some(Heard::Have(piece))
     }
 
     fn inside(&self, piece: PieceIndex, pieces: u32) -> Result<(), Error> {
@@ -188,9 +207,6 @@ pub enum Error {
     /// A message of the fast extension that was not agreed on.
     #[error("expected no message of the fast extension, got one")]
     NotAgreed,
-    /// A second set of pieces, or one after a `have`.
-    #[error("expected the set of pieces once and first, got it again")]
-    Again,
     /// A piece that is not there.
     #[error("expected a piece below {pieces}, got {piece}")]
     Piece {
@@ -227,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_told_once_and_first() {
+    fn a_later_set_is_told_piece_by_piece() {
         let mut peer = open(Abilities::OURS);
         assert_eq!(
             say(&mut peer, Message::HaveNone).unwrap(),
@@ -239,7 +255,16 @@ mod tests {
             Some(Heard::Have(PieceIndex(8)))
         );
         assert_eq!(say(&mut peer, have).unwrap(), None);
-        assert_eq!(say(&mut peer, Message::HaveAll), Err(Error::Again));
+        let mut set = Bitfield::empty(9);
+        set.insert(2);
+        set.insert(5);
+        assert_eq!(
+            say(&mut peer, Message::Bitfield(set.to_bytes())).unwrap(),
+            Some(Heard::Have(PieceIndex(2)))
+        );
+        assert_eq!(peer.next().unwrap(), Some(Heard::Have(PieceIndex(5))));
+        assert_eq!(peer.next().unwrap(), None);
+        assert_eq!(peer.have().iter().collect::<Vec<_>>(), [2, 5, 8]);
     }
 
     #[test]
