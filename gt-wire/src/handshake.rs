@@ -62,13 +62,6 @@ impl Abilities {
     /// v2.
     pub const OURS: Self = Self([0, 0, 0, 0, 0, 0x10, 0, 0x14]);
 
-    /// Returns the same for a torrent without a v2 half.
-    #[must_use]
-    pub const fn without_v2(mut self) -> Self {
-        self.0[7] &= !0x10;
-        self
-    }
-
     /// Extension protocol (BEP 10).
     pub fn extended(&self) -> bool {
         self.0[5] & 0x10 != 0
