@@ -7,6 +7,7 @@
 mod layout;
 mod on_disk;
 mod packs;
+mod published;
 mod selection;
 
 use std::collections::BTreeMap;

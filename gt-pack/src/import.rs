@@ -64,8 +64,9 @@ pub struct Expected {
     /// The reels of the statement before it, all of which must be held: bases
     /// and links may lead there, and nowhere else.
     pub earlier: Vec<Reel>,
-    /// The refs of the statement when this is its newest reel; `None` for
-    /// those before.
+    /// The refs of the statement that brought this reel; `None` where that is
+    /// not the statement at hand, as for all but the newest reel, and for the
+    /// newest one when refs have moved since without a reel.
     pub refs: Option<BTreeMap<Vec<u8>, ObjectId>>,
     /// The ref that HEAD names, for the newest reel.
     pub head: Option<Vec<u8>>,
@@ -233,10 +234,12 @@ fn check_header(header: &Header, chain: &Chain, expected: &Expected) -> Result<(
     };
     // The tip that HEAD names comes first, and then they are sorted.
     let head = expected.head.as_ref();
-    let sorted = header.tips.is_sorted_by(|a, b| a.0 < b.0);
-    let has_head = header.tips.iter().any(|(name, _)| Some(name) == head);
-    let head_first = header.tips.first().map(|(name, _)| name) == head;
-    if if has_head { !head_first } else { !sorted } {
+    let rest = match header.tips.split_first() {
+        Some((first, rest)) if Some(&first.0) == head => rest,
+        _ => &header.tips[..],
+    };
+    let has_head = rest.iter().any(|(name, _)| Some(name) == head);
+    if has_head || !rest.is_sorted_by(|a, b| a.0 < b.0) {
         return reject("expected the tip of HEAD first and the others sorted".into());
     }
     if expected.reel.is_splice() {

@@ -34,8 +34,10 @@ pub struct ReelVfs(Arc<Inner>);
 pub struct Options {
     /// The reels of the statement, in order.
     pub reels: Vec<Reel>,
-    /// The refs of the statement.
-    pub refs: BTreeMap<Vec<u8>, ObjectId>,
+    /// The refs of the statement, where it is the one that brought its newest
+    /// reel: the tips of that reel are held against them. A later statement
+    /// may have moved or dropped a ref without a reel of its own.
+    pub refs: Option<BTreeMap<Vec<u8>, ObjectId>>,
     /// The ref that HEAD names.
     pub head: Option<Vec<u8>>,
     /// The folder for partial reels, which need not exist; on any file system.
@@ -55,7 +57,7 @@ impl Options {
     /// Returns options with default limits and nobody who is told.
     pub fn new(
         reels: Vec<Reel>,
-        refs: BTreeMap<Vec<u8>, ObjectId>,
+        refs: Option<BTreeMap<Vec<u8>, ObjectId>>,
         head: Option<Vec<u8>>,
         partial: impl Into<PathBuf>,
         gate: Box<dyn Gate>,
@@ -77,7 +79,7 @@ struct Inner {
     chain: Mutex<Chain>,
     gate: Mutex<Box<dyn Gate>>,
     reels: Vec<Reel>,
-    refs: BTreeMap<Vec<u8>, ObjectId>,
+    refs: Option<BTreeMap<Vec<u8>, ObjectId>>,
     head: Option<Vec<u8>>,
     partial: PathBuf,
     keep_partial: bool,

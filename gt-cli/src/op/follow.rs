@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gt_pack::chain::Chain;
 use gt_pack::small;
 use gt_trust::judge::{Evidence, Receiver, Refusal};
 use gt_trust::offer::{Have, Want};
@@ -619,7 +620,20 @@ impl Follow {
         {
             return Ok(());
         }
-        let mut snapshot = Snapshot::open(&self.options, &newest.text)?;
+        let before = self.snapshots.back().map(|s| s.statement.clone());
+        let mut snapshot = Snapshot::open(&self.options, &newest.text, before.as_ref())?;
+        // No object is new: the same torrent serves the new statement too.
+        if let Some(last) = self.snapshots.back_mut()
+            && snapshot.has_files_of(last)
+        {
+            let whole = last.complete;
+            snapshot.torrent = last.torrent;
+            *last = snapshot;
+            if whole {
+                self.complete().await?;
+            }
+            return Ok(());
+        }
         if !snapshot.is_whole()? {
             if self.lock.is_none() {
                 let state = self.options.state.clone();
@@ -673,6 +687,13 @@ impl Follow {
             return Ok(());
         };
         if snapshot.complete {
+            return Ok(());
+        }
+        let chain = Chain::open(self.options.state.common_dir())?;
+        if let Some(name) = snapshot.ref_outside(&chain)? {
+            self.told.push_back(Told::Failed(format!(
+                "expected every ref inside of the reels, got {name}, which no reel has"
+            )));
             return Ok(());
         }
         snapshot.complete = true;
@@ -788,6 +809,9 @@ pub enum Error {
     /// A snapshot cannot be opened.
     #[error(transparent)]
     Snapshot(#[from] snapshot::Error),
+    /// The chain of reels.
+    #[error(transparent)]
+    Chain(#[from] gt_pack::chain::Error),
     /// The node ended.
     #[error("the node has stopped")]
     Stopped,

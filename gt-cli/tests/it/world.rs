@@ -102,7 +102,7 @@ impl World {
         let before = std::fs::read_to_string(&path).unwrap_or_default();
         std::fs::write(&path, before + text).unwrap();
         self.git(&["-C", repository, "add", file]);
-        self.git(&["-C", repository, "commit", "-q", "-m", text.trim()]);
+        self.git(&["-C", repository, "commit", "-q", "-m", file]);
     }
 
     /// Publishes and returns the address.

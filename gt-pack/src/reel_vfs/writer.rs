@@ -91,7 +91,7 @@ impl WriteAt for Writer {
         let expected = Expected {
             reel: inner.reels[self.place].clone(),
             earlier: inner.reels[..self.place].to_vec(),
-            refs: newest.then(|| inner.refs.clone()),
+            refs: inner.refs.clone().filter(|_| newest),
             head: inner.head.clone().filter(|_| newest),
         };
         let outcome = {

@@ -16,7 +16,7 @@ fn open(git: &Git, reels: &[Made]) -> ReelVfs {
     let newest = reels.last().unwrap();
     let options = Options::new(
         reels.iter().map(|made| made.reel.clone()).collect(),
-        newest.refs.clone(),
+        Some(newest.refs.clone()),
         Some(b"refs/heads/main".to_vec()),
         git.path().join("partial"),
         Box::new(import::Open),

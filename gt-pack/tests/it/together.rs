@@ -61,7 +61,7 @@ impl Publisher {
         let refs = self.before.iter().cloned().collect();
         let partial = git.path().join("partial");
         let gate = Box::new(import::Open);
-        let options = Options::new(self.reels.clone(), refs, head, partial, gate);
+        let options = Options::new(self.reels.clone(), Some(refs), head, partial, gate);
         ReelVfs::open(&git.dir(), options).unwrap()
     }
 }

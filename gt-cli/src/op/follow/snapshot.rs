@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gt_pack::chain::Reel;
+use gt_pack::chain::{Chain, Reel};
 use gt_pack::import;
 use gt_pack::reel_vfs::{self, ReelVfs};
 use gt_trust::{Identity, Statement};
@@ -28,7 +28,13 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn open(options: &Options, statement: &Statement) -> Result<Self, Error> {
+    /// Opens the snapshot of `statement`; `before` is the statement that was
+    /// held until now.
+    pub(super) fn open(
+        options: &Options,
+        statement: &Statement,
+        before: Option<&Statement>,
+    ) -> Result<Self, Error> {
         let reels = convert::reels(statement);
         let common_dir = options.state.common_dir();
         let partial = match &options.cache {
@@ -37,7 +43,7 @@ impl Snapshot {
         };
         let mut how = reel_vfs::Options::new(
             reels.clone(),
-            convert::refs(statement),
+            brought_newest_reel(statement, before).then(|| convert::refs(statement)),
             convert::head(statement),
             partial,
             Box::new(import::Open),
@@ -55,6 +61,28 @@ impl Snapshot {
             vfs: Arc::new(reel_vfs),
             cache: options.cache.clone(),
         })
+    }
+
+    /// Tells whether the files are the same as those of another snapshot, so
+    /// that one torrent serves both.
+    pub(super) fn has_files_of(&self, other: &Self) -> bool {
+        self.reels == other.reels && self.statement.piece_length == other.statement.piece_length
+    }
+
+    /// Returns the first ref that names an object which no reel has: what the
+    /// receiver holds outside of the chain must not make up for it.
+    pub(super) fn ref_outside(&self, chain: &Chain) -> Result<Option<String>, Error> {
+        let selection = chain.select(&self.reels)?;
+        for line in &self.statement.refs {
+            let inside = match convert::object_id(&line.oid) {
+                Some(oid) => selection.contains(&oid)?,
+                None => false,
+            };
+            if !inside {
+                return Ok(Some(line.name.to_string()));
+            }
+        }
+        Ok(None)
     }
 
     /// Tells whether every reel is here.
@@ -141,6 +169,18 @@ impl Snapshot {
     }
 }
 
+/// Tells whether a statement is the one that brought its newest reel, as far
+/// as we can know: it is the first one, or the next one after what we held.
+fn brought_newest_reel(statement: &Statement, before: Option<&Statement>) -> bool {
+    match (statement.previous, before) {
+        (None, _) => true,
+        (Some(previous), Some(before)) => {
+            previous == before.mark() && before.reels.len() < statement.reels.len()
+        }
+        (Some(_), None) => false,
+    }
+}
+
 /// Why a snapshot cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -148,6 +188,9 @@ pub enum Error {
     /// The disk.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The chain of reels.
+    #[error(transparent)]
+    Chain(#[from] gt_pack::chain::Error),
     /// A reel's name.
     #[error(transparent)]
     Path(#[from] gt_vfs::vpath::Error),
