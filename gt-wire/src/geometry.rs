@@ -369,6 +369,20 @@ impl Geometry {
                 .is_some_and(|end| end <= self.piece_len(block.piece))
     }
 
+    /// Tells whether a part may be asked for: as [`contains`](Self::contains),
+    /// and for v2 also where it runs past the end of a short piece, up to the
+    /// nominal length. libtorrent asks for whole blocks there; the answer has
+    /// zeros after the end, as the padding of a hybrid.
+    pub fn serves(&self, block: Block) -> bool {
+        let reach = if self.has_v1() {
+            u64::from(self.piece_len(block.piece))
+        } else {
+            self.piece_length
+        };
+        let end = u64::from(block.offset) + u64::from(block.length);
+        block.length > 0 && block.offset < self.piece_len(block.piece) && end <= reach
+    }
+
     /// Returns the parts of files that a part of a piece covers, in order,
     /// padding among them; none where [`contains`](Self::contains) is false.
     pub fn spans(&self, block: Block) -> Vec<FileSpan> {
@@ -599,6 +613,31 @@ mod tests {
             g.piece_hash(PieceIndex(1)),
             Some(PieceHash::V2(Layer::Unknown))
         );
+    }
+
+    #[test]
+    fn short_v2_pieces_are_served_to_their_nominal_length() {
+        let block = BLOCK as u32;
+        let g = Geometry::v2(2 * BLOCK as u64, rooted(&[5, 9]), vec![None; 2]).unwrap();
+        let ask = |piece, offset, length| {
+            let piece = PieceIndex(piece);
+            g.serves(Block {
+                piece,
+                offset,
+                length,
+            })
+        };
+        assert!(ask(0, 0, 5) && ask(0, 0, block) && ask(0, 3, block) && ask(1, 0, 2 * block));
+        assert!(!ask(0, 5, 1) && !ask(0, 0, 0) && !ask(0, 1, 2 * block) && !ask(2, 0, 1));
+        assert!(!ask(0, 1, u32::MAX));
+        let v1 = Geometry::v1(20, plain(&[5]), vec![[0; 20]]).unwrap();
+        let piece = PieceIndex(0);
+        let past = Block {
+            piece,
+            offset: 0,
+            length: 6,
+        };
+        assert!(!v1.serves(past));
     }
 
     #[test]

@@ -12,9 +12,9 @@ pub enum Value {
     /// A string of bytes.
     Bytes(Vec<u8>),
     /// A list.
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// A dictionary.
-    Dict(BTreeMap<Vec<u8>, Value>),
+    Dict(BTreeMap<Vec<u8>, Self>),
 }
 
 impl Value {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use gt_vfs::content::{BLOCK, TreeHasher};
+use gt_vfs::content::{BLOCK, Hash, TreeHasher};
 use gt_vfs::{VPath, Vfs};
 use sha1::{Digest, Sha1};
 
@@ -131,7 +131,7 @@ struct Pass {
 
 impl Pass {
     /// Reads a file to its end; returns it with its root, and its layer.
-    fn file(&mut self, vfs: &dyn Vfs, file: File) -> Result<(File, Option<Vec<[u8; 32]>>), Failed> {
+    fn file(&mut self, vfs: &dyn Vfs, file: File) -> Result<(File, Option<Vec<Hash>>), Failed> {
         let reader = vfs.open(&file.path)?;
         if reader.size() != file.length {
             return Err(Failed::Changed(file.path));

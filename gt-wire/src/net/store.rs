@@ -61,7 +61,11 @@ impl OpenFiles {
     fn opened(&self, store: &Arc<Store>, file: FileIndex) {
         // A panic elsewhere leaves the queue as good as it was.
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back((Arc::downgrade(store), file));
+        // An entry of an earlier opening would shut the file that was just
+        // opened.
+        let this = Arc::downgrade(store);
+        queue.retain(|(other, f)| *f != file || !other.ptr_eq(&this));
+        queue.push_back((this, file));
         while queue.len() > self.limit
             && let Some((store, file)) = queue.pop_front()
         {
@@ -90,14 +94,24 @@ impl Store {
         })
     }
 
-    /// Reads a block; padding is zeros.
+    /// Reads a block; padding is zeros, and so is what lies behind the end of a
+    /// short piece of v2.
     pub(super) fn read(self: &Arc<Self>, block: Block) -> Result<Bytes, Failure> {
         self.read_io(block).map_err(|e| failure("read", &e))
     }
 
     fn read_io(self: &Arc<Self>, block: Block) -> io::Result<Bytes> {
-        let spans = self.spans(block)?;
-        if let [span] = spans[..]
+        let inside = match self.geometry.serves(block) {
+            true => {
+                let left = self.geometry.piece_len(block.piece) - block.offset;
+                let length = block.length.min(left);
+                Block { length, ..block }
+            }
+            false => block,
+        };
+        let spans = self.spans(inside)?;
+        if inside == block
+            && let [span] = spans[..]
             && !self.is_padding(span)
         {
             let slot = self.opened(span.file)?;

@@ -269,8 +269,10 @@ fn parts_must_continue() {
 
 #[test]
 fn crowded_packs_are_let_go() {
-    let mut limits = Limits::default();
-    limits.unfinished = 15;
+    let limits = Limits {
+        unfinished: 15,
+        ..Limits::default()
+    };
     let parts = vec![
         part(0, 30, None, 10, 0),
         part(10, 30, None, 10, 0),

@@ -164,10 +164,9 @@ async fn serve_to(client: Client, version: Version) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs aria2"]
 async fn aria2_seeds_and_fetches() {
-    for version in [Version::V1, Version::Hybrid] {
-        fetch_from(Client::Aria2, version).await;
-        serve_to(Client::Aria2, version).await;
-    }
+    fetch_from(Client::Aria2, Version::V1).await;
+    serve_to(Client::Aria2, Version::V1).await;
+    // Of a hybrid's dictionary it makes another hash than everybody else.
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
