@@ -22,6 +22,11 @@ impl PeerId {
         id[8..].copy_from_slice(&random);
         Self(id)
     }
+
+    /// Tells whether the peer says that it is of this client, any version.
+    pub fn is_ours(&self) -> bool {
+        self.0.starts_with(b"-GT")
+    }
 }
 
 impl fmt::Display for InfoHash {

@@ -1,8 +1,6 @@
 //! One conversation: what the other end has said so far, and whether it may
 //! say what it says now.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use crate::bitfield::{self, Bitfield};
@@ -21,8 +19,9 @@ pub struct Peer {
     /// `None` in a swarm without content.
     pieces: Option<u32>,
     have: Bitfield,
-    more: VecDeque<PieceIndex>,
     told: bool,
+    /// Pieces of a later bitfield that are still to be told of.
+    more: Vec<u32>,
     choking: bool,
     interested: bool,
 }
@@ -32,8 +31,7 @@ pub struct Peer {
 pub enum Heard {
     /// Its handshake, always first.
     Handshake(Handshake),
-    /// A set of pieces, once: see [`Peer::have`]. What a later set has more
-    /// comes piece by piece.
+    /// A set of pieces, once: see [`Peer::have`].
     Pieces,
     /// One more piece, which it did not have before.
     Have(PieceIndex),
@@ -51,8 +49,8 @@ impl Peer {
             handshake: None,
             pieces,
             have: Bitfield::empty(pieces.unwrap_or(0)),
-            more: VecDeque::new(),
             told: false,
+            more: Vec::new(),
             choking: true,
             interested: false,
         }
@@ -75,8 +73,8 @@ impl Peer {
         if self.handshake.is_none() {
             return self.shake();
         }
-        if let Some(heard) = self.next_more() {
-            return Ok(Some(heard));
+        if let Some(more) = self.more_pieces() {
+            return Ok(Some(more));
         }
         while let Some(message) = self.decoder.next()? {
             if let Some(heard) = self.judge(message)? {
@@ -84,6 +82,12 @@ impl Peer {
             }
         }
         Ok(None)
+    }
+
+    fn more_pieces(&mut self) -> Option<Heard> {
+        let piece = self.more.pop()?;
+        self.have.insert(piece);
+        Some(Heard::Have(PieceIndex(piece)))
     }
 
     fn shake(&mut self) -> Result<Option<Heard>, Error> {
@@ -114,6 +118,14 @@ impl Peer {
             {
                 return Err(Error::NotAgreed);
             }
+            Message::HaveAll | Message::HaveNone if self.told => return Err(Error::Again),
+            // aria2 sends its bitfield again where that is shorter than the
+            // haves since: what is new in it is heard as haves.
+            Message::Bitfield(raw) if self.told => {
+                let set = Bitfield::read(raw, pieces)?;
+                self.more = set.iter().filter(|n| !self.have.has(*n)).collect();
+                return Ok(self.more_pieces());
+            }
             _ => {}
         }
         let set = match &message {
@@ -132,23 +144,9 @@ impl Peer {
             Message::Unknown(_) | Message::Port(_) => return Ok(None),
             _ => return Ok(Some(Heard::Message(message))),
         };
-        if self.told {
-            // aria2 tells of many new pieces by its bitfield once more. What
-            // was told before stays told.
-            let new = set.iter().filter(|piece| !self.have.has(*piece));
-            self.more = new.map(PieceIndex).collect();
-            return Ok(self.next_more());
-        }
         self.told = true;
         self.have = set;
         Ok(Some(Heard::Pieces))
-    }
-
-    /// Returns the next of the pieces that came in a set told later.
-    fn next_more(&mut self) -> Option<Heard> {
-        let piece = self.more.pop_front()?;
-        self.have.insert(piece.0);
-        Some(Heard::Have(piece))
     }
 
     fn inside(&self, piece: PieceIndex, pieces: u32) -> Result<(), Error> {
@@ -207,6 +205,9 @@ pub enum Error {
     /// A message of the fast extension that was not agreed on.
     #[error("expected no message of the fast extension, got one")]
     NotAgreed,
+    /// A second set of pieces, or one after a `have`.
+    #[error("expected the set of pieces once and first, got it again")]
+    Again,
     /// A piece that is not there.
     #[error("expected a piece below {pieces}, got {piece}")]
     Piece {
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_set_is_told_piece_by_piece() {
+    fn pieces_are_told_once_and_first() {
         let mut peer = open(Abilities::OURS);
         assert_eq!(
             say(&mut peer, Message::HaveNone).unwrap(),
@@ -255,16 +256,27 @@ mod tests {
             Some(Heard::Have(PieceIndex(8)))
         );
         assert_eq!(say(&mut peer, have).unwrap(), None);
+        assert_eq!(say(&mut peer, Message::HaveAll), Err(Error::Again));
+    }
+
+    #[test]
+    fn a_later_bitfield_is_heard_as_haves() {
+        let mut peer = open(Abilities::OURS);
+        say(&mut peer, Message::HaveNone).unwrap();
+        say(&mut peer, Message::Have(PieceIndex(8))).unwrap();
         let mut set = Bitfield::empty(9);
-        set.insert(2);
-        set.insert(5);
-        assert_eq!(
-            say(&mut peer, Message::Bitfield(set.to_bytes())).unwrap(),
-            Some(Heard::Have(PieceIndex(2)))
-        );
-        assert_eq!(peer.next().unwrap(), Some(Heard::Have(PieceIndex(5))));
-        assert_eq!(peer.next().unwrap(), None);
-        assert_eq!(peer.have().iter().collect::<Vec<_>>(), [2, 5, 8]);
+        for n in [1, 3, 8] {
+            set.insert(n);
+        }
+        let mut heard = say(&mut peer, Message::Bitfield(set.to_bytes())).unwrap();
+        let mut pieces = vec![];
+        while let Some(Heard::Have(piece)) = heard {
+            pieces.push(piece.0);
+            heard = peer.next().unwrap();
+        }
+        pieces.sort_unstable();
+        assert_eq!((heard, pieces), (None, vec![1, 3]));
+        assert_eq!(peer.have().count(), 3);
     }
 
     #[test]

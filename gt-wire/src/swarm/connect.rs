@@ -10,6 +10,7 @@ use super::Swarm;
 use super::input::ConnId;
 use super::link::Link;
 use super::output::{Event, Output, Reason};
+use crate::PeerId;
 use crate::extended::Extensions;
 use crate::handshake::{Abilities, Handshake};
 use crate::limits;
@@ -33,10 +34,6 @@ const STUCK: Duration = Duration::from_secs(120);
 /// The most bytes that may wait for one peer beyond the window for blocks:
 /// answers to floods, and messages of the caller's.
 const QUEUE: usize = 20 << 20;
-
-/// The name by which a peer of our own kind says that it has everything, an
-/// origin too that shows nothing. No message bears its number.
-pub(super) const WHOLE: &str = "gt_whole";
 
 /// Requests that we take from one peer at a time (`reqq`).
 pub(super) const QUEUE_REQUESTS: usize = 500;
@@ -73,14 +70,11 @@ impl Swarm {
     }
 
     fn shake(&mut self, conn: ConnId, info_hash: crate::InfoHash) {
-        // The bit for v2 offers the upgrade of a hybrid's connection; libtorrent
-        // ends a connection of a v1 torrent that bears it.
-        let hybrid = self
-            .torrent
-            .as_ref()
-            .is_some_and(|t| t.geometry.has_v1() && t.geometry.has_v2());
+        // A v1 torrent's other name would be a v2 hash that it does not have:
+        // libtorrent ends such a connection.
+        let v2 = self.torrent.as_ref().is_some_and(|t| t.geometry.has_v2());
         let raw = Handshake {
-            abilities: if hybrid {
+            abilities: if v2 {
                 Abilities::OURS
             } else {
                 Abilities::OURS.without_v2()
@@ -158,14 +152,14 @@ impl Swarm {
             self.shake(conn, handshake.info_hash);
         }
         if handshake.abilities.extended() {
-            let payload = self.introduction().write();
+            let payload = self.introduction(handshake.peer_id).write();
             self.say(conn, Message::Extended { id: 0, payload });
         }
         self.show_pieces(conn);
     }
 
-    /// What our extension handshake says.
-    fn introduction(&self) -> Extensions {
+    /// What our extension handshake says to a peer.
+    fn introduction(&self, to: PeerId) -> Extensions {
         let mut said = Extensions::default();
         let serves = self.options.info.is_some() || self.options.fetch_info;
         for (name, number) in self.names.iter().zip(1u8..) {
@@ -181,21 +175,18 @@ impl Swarm {
             .info
             .as_ref()
             .and_then(|info| u32::try_from(info.len()).ok());
-        if self.torrent.as_ref().is_some_and(super::Torrent::is_seed) {
-            // Other clients leave a peer that gives only and shows nothing
-            // yet; ours have to know that it has everything.
-            said.numbers.insert(WHOLE.to_owned(), u8::MAX);
-            said.upload_only = !self.is_dispatching();
-        }
+        // Others leave a peer that wants nothing and shows nothing.
+        said.upload_only = self.torrent.as_ref().is_some_and(super::Torrent::is_seed)
+            && (to.is_ours() || !self.shows_nothing());
         said
     }
 
     /// Says our extension handshake again to all, after it has changed.
     pub(super) fn reintroduce(&mut self) {
-        let payload = self.introduction().write();
         for conn in self.conns() {
-            if self.links[&conn].peer.abilities().extended() {
-                let payload = payload.clone();
+            let peer = &self.links[&conn].peer;
+            if let Some(handshake) = peer.handshake().filter(|h| h.abilities.extended()) {
+                let payload = self.introduction(handshake.peer_id).write();
                 self.say(conn, Message::Extended { id: 0, payload });
             }
         }

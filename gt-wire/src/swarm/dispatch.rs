@@ -158,9 +158,9 @@ impl Swarm {
         self.dispatch.on
     }
 
-    /// Tells whether flash mode is on.
-    pub(super) fn is_dispatching(&self) -> bool {
-        self.dispatch.on
+    /// Tells whether flash mode is on, or about to be.
+    pub(super) fn shows_nothing(&self) -> bool {
+        self.dispatch.origin
     }
 
     /// A peer has said which pieces it has, or who it is.

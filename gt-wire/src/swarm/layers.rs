@@ -88,12 +88,12 @@ impl Swarm {
         if torrent.layers.fetches.is_empty() || torrent.failed || self.stopped {
             return;
         }
+        // The bit is for hybrids; where there is no v1 half, everybody knows v2.
+        let pure = !torrent.geometry.has_v1();
         let mut load: BTreeMap<ConnId, usize> = self
             .links
             .values()
-            // Only layers of pure v2 torrents are fetched, and there every peer
-            // understands; libtorrent does not set the bit for v2 then.
-            .filter(|link| link.is_open())
+            .filter(|link| link.is_open() && (pure || link.peer.abilities().v2()))
             .map(|link| (link.conn, 0))
             .collect();
         for (conn, _) in torrent.layers.asked.values() {

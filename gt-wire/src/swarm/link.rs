@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::connect::WHOLE;
 use super::input::ConnId;
 use super::stats::Rate;
 use crate::bitfield::Bitfield;
@@ -156,11 +155,8 @@ impl Link {
     pub(super) fn is_seed(&self) -> bool {
         self.is_open()
             && (self.peer.have().is_full()
-                || self.peer.have().is_empty()
-                    && self
-                        .extensions
-                        .as_ref()
-                        .is_some_and(|e| e.number(WHOLE).is_some()))
+                || self.extensions.as_ref().is_some_and(|e| e.upload_only)
+                    && self.peer.have().is_empty())
     }
 
     /// Says raw bytes, which the handshake is.

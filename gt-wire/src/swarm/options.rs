@@ -47,8 +47,6 @@ pub struct Options {
     pub send_window: usize,
     /// When a connection on which nothing was exchanged ends.
     pub idle: Duration,
-    /// Whether peers of our own kind are served by turns (`gt_turn`).
-    pub turns: bool,
 }
 
 impl Options {
@@ -71,7 +69,6 @@ impl Options {
             extra: 0.05,
             send_window: 128 * 1024,
             idle: Duration::from_secs(240),
-            turns: true,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::connect::QUEUE_REQUESTS;
 use super::input::{ConnId, Failure, ReadId};
 use super::link::Link;
 use super::output::{Event, Output, Reason};
-use crate::geometry::{Block, Geometry};
+use crate::geometry::Block;
 use crate::message::Message;
 
 /// How many connections are fed at a time, those that take nothing left out.
@@ -61,44 +61,12 @@ impl Server {
     }
 }
 
-/// Returns the part of a request that there are bytes for.
-///
-/// BEP 52 ends a file's last piece with the file. libtorrent 2.0 asks for the
-/// rest of its last block too, as if padding stood between the files of a v2
-/// torrent as it does in a hybrid, and expects zeros.
-fn clipped(geometry: &Geometry, block: Block) -> Block {
-    let length = geometry.piece_len(block.piece);
-    let end = u64::from(block.offset) + u64::from(block.length);
-    let lax = geometry.has_v2()
-        && !geometry.has_v1()
-        && block.offset < length
-        && end <= geometry.piece_length();
-    Block {
-        length: if lax {
-            block.length.min(length - block.offset)
-        } else {
-            block.length
-        },
-        ..block
-    }
-}
-
-/// Fills what was read for the clipped part up to what was asked for.
-fn padded(data: Bytes, there: Block, asked: Block) -> Bytes {
-    if there == asked || data.len() != there.length as usize {
-        return data;
-    }
-    let mut longer = data.to_vec();
-    longer.resize(asked.length as usize, 0);
-    longer.into()
-}
-
 impl Swarm {
     pub(super) fn was_asked(&mut self, conn: ConnId, block: Block) {
         let (Some(torrent), Some(link)) = (&self.torrent, self.links.get_mut(&conn)) else {
             return;
         };
-        if !torrent.geometry.contains(clipped(&torrent.geometry, block)) {
+        if !torrent.geometry.serves(block) {
             let why = format!(
                 "expected a block inside of piece {}, got one up to {}",
                 block.piece,
@@ -174,10 +142,6 @@ impl Swarm {
                 self.server.last_read += 1;
                 let id = ReadId(self.server.last_read);
                 self.server.reads.insert(id, (conn, block));
-                let block = match &self.torrent {
-                    Some(torrent) => clipped(&torrent.geometry, block),
-                    None => block,
-                };
                 self.outputs.push_back(Output::Read { id, block });
                 begun = true;
             }
@@ -200,11 +164,6 @@ impl Swarm {
             return self.feed();
         };
         link.reading = link.reading.saturating_sub(block.length as usize);
-        let there = self
-            .torrent
-            .as_ref()
-            .map_or(block, |t| clipped(&t.geometry, block));
-        let result = result.map(|data| padded(data, there, block));
         match result {
             Ok(data) if data.len() == block.length as usize && !link.choked => {
                 link.uploaded += data.len() as u64;
