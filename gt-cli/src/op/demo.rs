@@ -384,38 +384,36 @@ impl Stage {
 
     /// Takes in one event of any actor; `None` where none came in time.
     fn next(&mut self, until: Instant, tell: &mut dyn FnMut(Step)) -> Option<(usize, Value)> {
-        loop {
-            let left = until.checked_duration_since(Instant::now())?;
-            let (n, event) = self.events.recv_timeout(left).ok()?;
-            let actor = &mut self.actors[n];
-            let Some(event) = event else {
-                actor.ended = Some("its process ended".into());
-                return Some((n, Value::Null));
-            };
-            match event["event"].as_str().unwrap_or_default() {
-                "traffic" if event["sequence"] == FIRST => actor.traffic = Some(event.clone()),
-                "listening" => {
-                    actor.id = event["id"].as_str().map(str::to_owned);
-                }
-                "progress" => {
-                    let total = event["total"].as_u64().unwrap_or(0);
-                    // A later, smaller snapshot must not hide the first.
-                    actor.pieces = actor.pieces.max(total);
-                    if actor.who == Who::Peer {
-                        tell(Step::Progress {
-                            peer: n,
-                            have: event["have"].as_u64().unwrap_or(0),
-                            total,
-                        });
-                    }
-                }
-                "failed" => {
-                    actor.ended = Some(event["why"].as_str().unwrap_or("failed").to_owned());
-                }
-                _ => {}
+        let left = until.checked_duration_since(Instant::now())?;
+        let (n, event) = self.events.recv_timeout(left).ok()?;
+        let actor = &mut self.actors[n];
+        let Some(event) = event else {
+            actor.ended = Some("its process ended".into());
+            return Some((n, Value::Null));
+        };
+        match event["event"].as_str().unwrap_or_default() {
+            "traffic" if event["sequence"] == FIRST => actor.traffic = Some(event.clone()),
+            "listening" => {
+                actor.id = event["id"].as_str().map(str::to_owned);
             }
-            return Some((n, event));
+            "progress" => {
+                let total = event["total"].as_u64().unwrap_or(0);
+                // A later, smaller snapshot must not hide the first.
+                actor.pieces = actor.pieces.max(total);
+                if actor.who == Who::Peer {
+                    tell(Step::Progress {
+                        peer: n,
+                        have: event["have"].as_u64().unwrap_or(0),
+                        total,
+                    });
+                }
+            }
+            "failed" => {
+                actor.ended = Some(event["why"].as_str().unwrap_or("failed").to_owned());
+            }
+            _ => {}
         }
+        Some((n, event))
     }
 
     /// Waits until each peer has told something; returns when, in Unix

@@ -127,7 +127,7 @@ pub fn publish(
     };
     let mut changed = accepted.is_none() || !plan.set.is_empty() || !plan.delete.is_empty();
     for (name, oid, how) in &plan.set {
-        draft.set(name.clone(), oid.clone(), *how);
+        draft.set(name.clone(), *oid, *how);
     }
     for name in &plan.delete {
         draft.delete(name);

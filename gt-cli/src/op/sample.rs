@@ -155,10 +155,10 @@ fn commit(
     if n > 1 {
         writeln!(out, "from :{}", n - 1)?;
     }
-    if n % 20 == 0 {
+    if n.is_multiple_of(20) {
         writeln!(out, "merge :{}", n - 10)?;
     }
-    if files.len() < FILES as usize && n % 3 != 0 {
+    if files.len() < FILES as usize && !n.is_multiple_of(3) {
         let lines = 700 + numbers.below(600);
         files.push((0..lines).map(|_| numbers.line()).collect());
         put(out, files.len() - 1, files)?;
@@ -172,7 +172,7 @@ fn commit(
     if n == 100 {
         writeln!(out, "R area-0/part-0.txt area-0/first.txt")?;
     }
-    if n % 30 == 0 {
+    if n.is_multiple_of(30) {
         writeln!(out, "reset refs/tags/light-{n}\nfrom :{n}\n")?;
         writeln!(out, "reset refs/heads/topic-{n}\nfrom :{n}\n")?;
         let word = format!("release {n}\n");

@@ -49,10 +49,7 @@ pub(super) fn options(
     state: State,
     net: &Net,
 ) -> Result<follow::Options, Failure> {
-    let rid = match state.rid().map_err(broken)? {
-        Some(rid) => Some(rid),
-        None => None,
-    };
+    let rid = state.rid().map_err(broken)?;
     let address = match state.address().map_err(broken)? {
         Some(text) => Some(text.parse::<Address>().map_err(refused)?),
         None => None,
