@@ -18,7 +18,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// person may look into.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(|e| named(parent, e))?;

@@ -38,7 +38,7 @@ impl Places {
     /// Returns the places of an address and of the command line.
     ///
     /// # Errors
-    /// [`Error::Peer`] where a peer's name leads nowhere.
+    /// Where a peer's name leads nowhere.
     pub fn of(address: &Address, trackers: &[String], peers: &[SocketAddr]) -> Result<Self, Error> {
         let mut places = Self {
             trackers: trackers.to_vec(),
