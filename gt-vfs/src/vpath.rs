@@ -175,7 +175,7 @@ mod tests {
             if let Ok(path) = VPath::parse(&bytes) {
                 let again = VPath::from_components(path.components()).unwrap();
                 prop_assert_eq!(&again, &path);
-                let joined = std::path::Path::new("/root/of/it").join(path.to_string());
+                let joined = std::path::Path::new("a/folder").join(path.to_string());
                 prop_assert!(joined.components().all(|c| c != std::path::Component::ParentDir));
             }
         }
