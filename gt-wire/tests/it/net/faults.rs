@@ -86,15 +86,13 @@ async fn sure(info: &Info, folder: &Path, vfs: Arc<dyn Vfs>) -> Peer {
 /// one and of the other would fight for ever over who lies.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn v1_v2_divergent_torrent_condemned() {
-    let honest = plan(Version::Hybrid);
-    let mut bytes = honest.as_bytes().to_vec();
+    let mut bytes = Metainfo::new(plan(Version::Hybrid)).write();
     let key = b"6:pieces";
-    let at = bytes.windows(key.len()).position(|w| w == key).unwrap();
-    let colon = at + key.len() + bytes[at + key.len()..].iter().position(|b| *b == b':').unwrap();
+    let at = bytes.windows(key.len()).position(|w| w == key).unwrap() + key.len();
+    let colon = at + bytes[at..].iter().position(|b| *b == b':').unwrap();
     // The first hash of the v1 half.
     bytes[colon + 1] ^= 1;
-    let mut divergent = Info::parse(&bytes).unwrap();
-    divergent.set_layers_of(&honest);
+    let divergent = Metainfo::read(&bytes).unwrap().info;
     let folder = tempfile::tempdir().unwrap();
     // It serves the bytes of the v2 half, unchecked.
     let seed = sure(&divergent, folder.path(), Arc::new(original())).await;
