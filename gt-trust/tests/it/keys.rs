@@ -172,15 +172,15 @@ fn keyring_without_revocation_changes_nothing() {
     // Nor does a second one that is silent, which took the place of the first.
     let (remembered, silent) = ([held.clone()], clean.certificate());
     let delegates = [clean.fingerprint()];
-    let forgets = |others: &[Vec<u8>]| gt_trust::Keyring::forgets(&held, others, &delegates);
+    let forgets = |others: &[Vec<u8>]| Keyring::forgets(&held, others, &delegates);
     assert!(forgets(&[silent.clone()]));
     assert!(!forgets(&[silent.clone(), held.clone()]));
-    assert!(!gt_trust::Keyring::forgets(&held, &[], &[]), "nobody's");
-    assert!(!gt_trust::Keyring::forgets(&silent, &[], &delegates));
+    assert!(!Keyring::forgets(&held, &[], &[]), "nobody's");
+    assert!(!Keyring::forgets(&silent, &[], &delegates));
     let receiver = publisher.receiver().keyring(&silent);
     assert!(matches!(
         gt_trust::judge(&receiver, &offer, NOW),
-        gt_trust::Judgement::Accept(_)
+        Judgement::Accept(_)
     ));
     let receiver = receiver.remembered(&remembered);
     let refusal = refused(gt_trust::judge(&receiver, &offer, NOW));
