@@ -557,6 +557,38 @@ mod tests {
         assert_eq!(held.mark.sequence.0, highest.max().unwrap());
     }
 
+    /// A key revoked once stays revoked when a later keyring says nothing of
+    /// it; what is served is what the statement names.
+    #[test]
+    fn a_revocation_left_out_later_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::of(dir.path());
+        let key = gt_trust::key::OwnKey::generate("a", Time(1), [7; 32]).unwrap();
+        let delegate = gt_trust::charter::Delegate::OpenPgp(key.fingerprint());
+        let format = gt_trust::ObjectFormat::Sha1;
+        let charter = Charter::found("a", [1; 32], format, delegate).unwrap();
+        state.keep_charter(charter.as_bytes(), &[]).unwrap();
+        let silent = key.certificate().unwrap();
+        // A signature packet of version 4 and the type of key revocations.
+        let revoked = [&silent[..], &[0xc2, 3, 4, 0x20, 9]].concat();
+        let take = |sequence: u64, keyring: &[u8]| {
+            let text = sequence.to_be_bytes();
+            let mark = Mark::new(Epoch(0), Sequence(sequence), Identity::of(&text));
+            let watermark = Watermark::new(mark, Time(1));
+            assert!(state.accept(&text, &[], keyring, &watermark).unwrap());
+            assert_eq!(state.keyring().unwrap().unwrap(), keyring);
+        };
+        take(1, &silent);
+        take(2, &revoked);
+        assert!(state.remembered_keyrings().unwrap().is_empty());
+        take(3, &silent);
+        assert_eq!(state.remembered_keyrings().unwrap(), [&revoked[..]]);
+        // Once is enough.
+        take(4, &revoked);
+        take(5, &silent);
+        assert_eq!(state.remembered_keyrings().unwrap(), [&revoked[..]]);
+    }
+
     /// A transfer holds the other lock for as long as it lasts.
     #[test]
     fn a_transfer_does_not_hold_the_mark_up() {
