@@ -213,11 +213,11 @@ fn revocations(bytes: &[u8], of: &[Fingerprint]) -> Vec<Vec<u8>> {
                 let print = Certificate::fingerprint_of(&packet);
                 listed = print.is_some_and(|print| of.contains(&print));
             }
-            packets::SIGNATURE if listed => {
-                // The type follows the version, in all versions but the third.
-                if packet.body.get(1).is_some_and(|typ| TYPES.contains(typ)) {
-                    found.push(packet.body.to_vec());
-                }
+            // The type follows the version, in all versions but the third.
+            packets::SIGNATURE
+                if listed && packet.body.get(1).is_some_and(|typ| TYPES.contains(typ)) =>
+            {
+                found.push(packet.body.to_vec());
             }
             _ => {}
         }
