@@ -372,7 +372,7 @@ impl Follow {
             return Ok(());
         };
         let key = Key::of(*addr, *peer);
-        match self.wants.came(conn, key, want.clone(), Instant::now()) {
+        match self.wants.came(conn, key, want, Instant::now()) {
             Turn::Now => self.answer(conn, &want)?,
             Turn::Later => {}
             Turn::TooMany => self.refuse(conn, "expected one want at a time, got another"),
