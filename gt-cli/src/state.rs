@@ -7,7 +7,9 @@
 //! gt/statements/<identity>                a statement, byte for byte
 //! gt/statements/<identity>.<n>.seal       its seals
 //! gt/mark                                 the highest statement accepted
+//! gt/mark.lock                            held while the mark is compared and moved
 //! gt/keyring                              certificates of the delegates
+//! gt/keyrings/<sha256>                    earlier ones that revoke what it does not
 //! gt/evidence/<identity>-<identity>       two statements that one key sealed
 //! gt/address                              the address that was cloned
 //! gt/patterns                             refs published beside branches and tags
@@ -21,7 +23,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gt_trust::{Charter, Identity, Mark, Rid, Statement, Watermark, limits};
+use gt_trust::{Charter, Fingerprint, Identity, Keyring, Mark, Rid, Statement, Watermark, limits};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::files;
@@ -30,6 +32,9 @@ use crate::files;
 const KEPT: usize = 16;
 /// How many seals of one text are read; a charter has at most 64 delegates.
 const SEALS: usize = 64;
+/// How many earlier keyrings are kept: each is there for a revocation that the
+/// newest lacks, so that even one is rare. The first ones stay.
+const KEYRINGS: usize = 8;
 /// How long another gt may hold the lock.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -90,8 +95,13 @@ impl State {
     /// # Errors
     /// [`Error::Busy`] where another one goes on writing.
     pub fn lock(&self) -> Result<Lock, Error> {
+        self.lock_file("lock")
+    }
+
+    /// Holds one lock file of several.
+    fn lock_file(&self, name: &str) -> Result<Lock, Error> {
         fs::create_dir_all(&self.dir)?;
-        let path = self.dir.join("lock");
+        let path = self.dir.join(name);
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -197,6 +207,10 @@ impl State {
     /// mark: after this returns, a loss of power does not bring the older one
     /// back.
     ///
+    /// Another gt may have accepted one since this one was judged: the mark
+    /// never goes back, and its clock neither. Returns whether the mark is
+    /// that of this statement now; where not, nothing was kept.
+    ///
     /// # Errors
     /// What the disk says; the mark is as it was then.
     pub fn accept(
@@ -205,18 +219,76 @@ impl State {
         seals: &[Vec<u8>],
         keyring: &[u8],
         watermark: &Watermark,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
+        // Not the lock of transfers, which lasts as long as they do.
+        let _lock = self.lock_file("mark.lock")?;
+        let mut watermark = *watermark;
+        if let Some(there) = self.watermark()? {
+            if there.mark >= watermark.mark {
+                return Ok(there.mark == watermark.mark);
+            }
+            watermark.clock = watermark.clock.max(there.clock);
+        }
         let path = self
             .dir
             .join("statements")
             .join(watermark.mark.identity.to_string());
         write_seals(&path, seals)?;
         files::write(&path, statement)?;
-        if !keyring.is_empty() && self.keyring()?.as_deref() != Some(keyring) {
-            files::write(&self.dir.join("keyring"), keyring)?;
+        if !keyring.is_empty() {
+            self.replace_keyring(keyring)?;
         }
         files::write(&self.mark_file(), &watermark.to_bytes())?;
-        self.forget_old(&watermark.mark)
+        self.forget_old(&watermark.mark)?;
+        Ok(true)
+    }
+
+    /// Makes a keyring the newest, and keeps the one before it where it
+    /// revokes what no other does: a revocation is never forgotten.
+    fn replace_keyring(&self, keyring: &[u8]) -> Result<(), Error> {
+        if let Some(old) = self.keyring()?.filter(|old| old != keyring) {
+            let mut others = self.remembered_keyrings()?;
+            let room = others.len() < KEYRINGS;
+            others.push(keyring.to_vec());
+            if room && Keyring::forgets(&old, &others, &self.delegates()?) {
+                let name = Identity::of(&old).to_string();
+                files::write(&self.dir.join("keyrings").join(name), &old)?;
+            }
+        }
+        self.keep_keyring(keyring)
+    }
+
+    fn delegates(&self) -> Result<Vec<Fingerprint>, Error> {
+        let charter = self.charter()?;
+        let delegates = charter.iter().flat_map(|c| &c.text.delegates);
+        Ok(delegates.filter_map(|d| d.openpgp()).collect())
+    }
+
+    /// Returns the keyrings of earlier statements that revoke what the newest
+    /// does not.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn remembered_keyrings(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let folder = self.dir.join("keyrings");
+        let mut keyrings = Vec::new();
+        for name in names(&folder)?.into_iter().filter(|n| n.len() == 64) {
+            keyrings.extend(files::read(
+                &folder.join(name),
+                limits::CERTIFICATES as u64,
+            )?);
+        }
+        Ok(keyrings)
+    }
+
+    /// Returns the keyring that a statement names, byte for byte, where it is
+    /// the one that is held.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn keyring_of(&self, statement: &Statement) -> Result<Option<Vec<u8>>, Error> {
+        let held = self.keyring()?;
+        Ok(held.filter(|held| statement.keyring == Some(Identity::of(held))))
     }
 
     /// Removes statements that nobody is likely to ask for any more.
@@ -275,18 +347,7 @@ impl State {
     /// # Errors
     /// What the disk says.
     pub fn evidence(&self) -> Result<Vec<String>, Error> {
-        let mut names = Vec::new();
-        match fs::read_dir(self.dir.join("evidence")) {
-            Ok(entries) => {
-                for entry in entries {
-                    names.push(entry?.file_name().to_string_lossy().into_owned());
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e.into()),
-        }
-        names.sort();
-        Ok(names)
+        names(&self.dir.join("evidence"))
     }
 
     /// Returns the address that was cloned, as it was typed.
@@ -378,6 +439,22 @@ impl State {
     }
 }
 
+/// Returns the sorted names in a folder; none where there is no folder.
+fn names(folder: &Path) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    match fs::read_dir(folder) {
+        Ok(entries) => {
+            for entry in entries {
+                names.push(entry?.file_name().to_string_lossy().into_owned());
+            }
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e.into()),
+    }
+    names.sort();
+    Ok(names)
+}
+
 fn seal_path(text: &Path, n: usize) -> PathBuf {
     let mut name = text.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{n}.seal"));
@@ -428,5 +505,96 @@ impl Error {
             path: path.to_path_buf(),
             why: why.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gt_trust::{Epoch, Sequence, Time};
+
+    use super::*;
+
+    fn accept(state: &State, text: &[u8], sequence: u64, clock: u64) -> bool {
+        let mark = Mark::new(Epoch(0), Sequence(sequence), Identity::of(text));
+        let watermark = Watermark::new(mark, Time(clock));
+        state.accept(text, &[], text, &watermark).unwrap()
+    }
+
+    /// Two processes judged against the same mark; the slower one must not
+    /// bring the older statement back.
+    #[test]
+    fn the_mark_never_goes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::of(dir.path());
+        assert!(accept(&state, b"two", 2, 20));
+        assert!(!accept(&state, b"one", 1, 30));
+        assert!(accept(&state, b"two", 2, 20), "it is there already");
+        let held = state.watermark().unwrap().unwrap();
+        assert_eq!(held.mark.sequence, Sequence(2));
+        assert_eq!(state.keyring().unwrap().unwrap(), b"two");
+        // Its clock does not go back either.
+        assert!(accept(&state, b"three", 3, 10));
+        assert_eq!(state.watermark().unwrap().unwrap().clock, Time(20));
+    }
+
+    #[test]
+    fn many_writers_end_at_the_highest() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        std::thread::scope(|scope| {
+            for n in 0..4_u64 {
+                scope.spawn(move || {
+                    let state = State::of(path);
+                    for m in 0..8 {
+                        let sequence = (m * 7 + n * 5) % 32;
+                        accept(&state, &sequence.to_be_bytes(), sequence, 1);
+                    }
+                });
+            }
+        });
+        let highest = (0..4_u64).flat_map(|n| (0..8).map(move |m| (m * 7 + n * 5) % 32));
+        let held = State::of(path).watermark().unwrap().unwrap();
+        assert_eq!(held.mark.sequence.0, highest.max().unwrap());
+    }
+
+    /// A key revoked once stays revoked when a later keyring says nothing of
+    /// it; what is served is what the statement names.
+    #[test]
+    fn a_revocation_left_out_later_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::of(dir.path());
+        let key = gt_trust::key::OwnKey::generate("a", Time(1), [7; 32]).unwrap();
+        let delegate = gt_trust::charter::Delegate::OpenPgp(key.fingerprint());
+        let format = gt_trust::ObjectFormat::Sha1;
+        let charter = Charter::found("a", [1; 32], format, delegate).unwrap();
+        state.keep_charter(charter.as_bytes(), &[]).unwrap();
+        let silent = key.certificate().unwrap();
+        // A signature packet of version 4 and the type of key revocations.
+        let revoked = [&silent[..], &[0xc2, 3, 4, 0x20, 9]].concat();
+        let take = |sequence: u64, keyring: &[u8]| {
+            let text = sequence.to_be_bytes();
+            let mark = Mark::new(Epoch(0), Sequence(sequence), Identity::of(&text));
+            let watermark = Watermark::new(mark, Time(1));
+            assert!(state.accept(&text, &[], keyring, &watermark).unwrap());
+            assert_eq!(state.keyring().unwrap().unwrap(), keyring);
+        };
+        take(1, &silent);
+        take(2, &revoked);
+        assert!(state.remembered_keyrings().unwrap().is_empty());
+        take(3, &silent);
+        assert_eq!(state.remembered_keyrings().unwrap(), [&revoked[..]]);
+        // Once is enough.
+        take(4, &revoked);
+        take(5, &silent);
+        assert_eq!(state.remembered_keyrings().unwrap(), [&revoked[..]]);
+    }
+
+    /// A transfer holds the other lock for as long as it lasts.
+    #[test]
+    fn a_transfer_does_not_hold_the_mark_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::of(dir.path());
+        let _transfer = state.lock().unwrap();
+        assert!(accept(&state, b"one", 1, 1));
     }
 }

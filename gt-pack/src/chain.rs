@@ -18,7 +18,7 @@ use std::sync::Arc;
 use gt_vfs::{ObjectFormat, ObjectId, Root};
 
 pub(crate) use self::layout::{Layout, Range};
-pub(crate) use self::on_disk::OnDisk;
+pub(crate) use self::on_disk::{OnDisk, read_inside};
 use self::packs::Pack;
 pub use self::selection::Selection;
 use crate::git_program;

@@ -210,7 +210,10 @@ fn certificates(
         .iter()
         .filter_map(|delegate| delegate.openpgp())
         .collect();
-    let held = Keyring::parse(receiver.keyring, Some(&delegates))?;
+    let mut held = Keyring::parse(receiver.keyring, Some(&delegates))?;
+    for keyring in receiver.remembered {
+        held = held.with(Keyring::parse(keyring, Some(&delegates))?);
+    }
     let named = statement.keyring;
     if offer.keyring.is_empty() {
         // It may name what is held already; if not, the seals will tell.

@@ -3,6 +3,8 @@
 mod certificate;
 mod own;
 
+use std::collections::BTreeSet;
+
 use crate::armor;
 use crate::fingerprint::Fingerprint;
 use crate::limits;
@@ -121,6 +123,14 @@ impl Keyring {
         self
     }
 
+    /// Tells whether `old` holds a revocation in a certificate of one of `of`
+    /// that none of `others` holds: whoever replaces `old` by them would forget
+    /// it. Nothing is verified; what cannot be read has none.
+    pub fn forgets(old: &[u8], others: &[Vec<u8>], of: &[Fingerprint]) -> bool {
+        let kept: BTreeSet<Vec<u8>> = others.iter().flat_map(|r| revocations(r, of)).collect();
+        revocations(old, of).iter().any(|r| !kept.contains(r))
+    }
+
     /// Returns the fingerprints of the primary keys, in the order of the
     /// certificates.
     pub fn fingerprints(&self) -> Vec<Fingerprint> {
@@ -184,6 +194,35 @@ impl Keyring {
         }
         found.ok_or(fault.unwrap_or(Fault::NoSuchKey))
     }
+}
+
+/// Returns the revocations in the certificates of these primary keys, each as
+/// the body of its packet.
+fn revocations(bytes: &[u8], of: &[Fingerprint]) -> Vec<Vec<u8>> {
+    // Signature types of RFC 9580 section 5.2.1: of a key, a subkey, a user id.
+    const TYPES: [u8; 3] = [0x20, 0x28, 0x30];
+    let decoded = bytes
+        .starts_with(b"-----")
+        .then(|| armor::decode(bytes, LABEL).unwrap_or_default());
+    let mut listed = false;
+    let mut found = Vec::new();
+    for packet in Packets::new(decoded.as_deref().unwrap_or(bytes)) {
+        let Ok(packet) = packet else { break };
+        match packet.tag {
+            packets::PUBLIC_KEY => {
+                let print = Certificate::fingerprint_of(&packet);
+                listed = print.is_some_and(|print| of.contains(&print));
+            }
+            // The type follows the version, in all versions but the third.
+            packets::SIGNATURE
+                if listed && packet.body.get(1).is_some_and(|typ| TYPES.contains(typ)) =>
+            {
+                found.push(packet.body.to_vec());
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Why bytes are no keyring.

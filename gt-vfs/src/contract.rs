@@ -46,6 +46,41 @@ pub fn run(subject: &dyn Subject) {
     removal_takes_whole_and_partial(subject);
     the_list_is_sorted(subject);
     threads_write_side_by_side(subject);
+    refuses_dotgit(subject);
+}
+
+/// Tries to write a tree of files into `.git` and what file systems take for
+/// it, as somebody who plants hooks would. Part of [`run`].
+///
+/// # Panics
+/// Where a name reaches the backend.
+pub fn refuses_dotgit(subject: &dyn Subject) {
+    let vfs = subject.fresh();
+    for name in [
+        ".git",
+        ".GIT",
+        ".Git ",
+        ".git.",
+        "git~1",
+        "GIT~1",
+        ".git::$INDEX_ALLOCATION",
+        ".git\\x",
+        ".g\u{200c}it",
+        "..",
+    ] {
+        for path in [
+            name.to_owned(),
+            format!("{name}/hooks/post-checkout"),
+            format!("folder/{name}/config"),
+        ] {
+            // The only names that a backend takes are those that parse.
+            if let Ok(path) = VPath::parse(path.as_bytes()) {
+                put(&*vfs, &path, b"#!/bin/sh");
+                panic!("wrote {path}");
+            }
+        }
+    }
+    assert!(vfs.list().unwrap().is_empty(), "something was written");
 }
 
 fn nothing_in_a_fresh_store(subject: &dyn Subject) {

@@ -324,6 +324,20 @@ mod tests {
     }
 
     #[test]
+    fn dotgit_tree_refused_by_every_backend() {
+        contract::refuses_dotgit(&InFolders::default());
+        // What lies in the folder already is neither shown nor served.
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join(".git/hooks")).unwrap();
+        std::fs::write(dir.path().join(".git/hooks/x"), b"#!/bin/sh").unwrap();
+        let listed = Folder::open(dir.path()).unwrap().list();
+        assert!(
+            listed.as_ref().is_ok_and(|entries| entries.is_empty()),
+            "{listed:?}"
+        );
+    }
+
+    #[test]
     fn a_planted_link_leads_nowhere() {
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("secret"), "s").unwrap();

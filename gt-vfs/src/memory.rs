@@ -215,4 +215,9 @@ mod tests {
     fn keeps_the_contract() {
         contract::run(&InMemory);
     }
+
+    #[test]
+    fn dotgit_tree_refused_by_every_backend() {
+        contract::refuses_dotgit(&InMemory);
+    }
 }

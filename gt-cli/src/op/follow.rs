@@ -10,19 +10,23 @@
 mod asked;
 mod peers;
 mod snapshot;
+mod wants;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gt_pack::chain::Chain;
 use gt_pack::small;
 use gt_trust::judge::{Evidence, Receiver, Refusal};
 use gt_trust::offer::{Have, Want};
-use gt_trust::{Charter, Judgement, Mark, Offer, Rid, Time, Watermark, judge};
+use gt_trust::seal::Subject;
+use gt_trust::{
+    Charter, Judgement, Keyring, Mark, Offer, Rid, Seal, Time, Watermark, judge, limits,
+};
 use gt_wire::net::{self, Event, Node, Torrent, TorrentId};
 use gt_wire::references::{Output as Reference, Rid as Secret};
 use gt_wire::swarm::ConnId;
@@ -35,8 +39,9 @@ use crate::git::Git;
 use crate::history::Ancestry;
 use crate::state::{self, Lock, Sealed, State};
 use crate::told::{PeerTraffic, Told, Traffic};
-use asked::Asked;
+use asked::{Answered, Asked, Heard};
 use snapshot::Snapshot;
+use wants::{Key, Turn, Wants};
 
 pub use peers::{Places, Tried};
 
@@ -84,10 +89,13 @@ pub struct Follow {
     newest: Option<Sealed<gt_trust::Statement>>,
     watermark: Option<Watermark>,
     snapshots: VecDeque<Snapshot>,
-    /// Connections on which the repository is shared, one for each peer.
-    shared: BTreeMap<ConnId, PeerId>,
+    /// Connections on which the repository is shared, and with whom: a peer may
+    /// have several, in several swarms. Its id alone is a word that another
+    /// one can say too.
+    shared: BTreeMap<ConnId, (IpAddr, PeerId)>,
     peers: BTreeMap<ConnId, (SocketAddr, PeerId)>,
     asked: Asked,
+    wants: Wants,
     /// Held while reels come in, so that no other gt writes into the chain.
     lock: Option<Lock>,
     bringing: bool,
@@ -141,9 +149,11 @@ impl Follow {
             shared: BTreeMap::new(),
             peers: BTreeMap::new(),
             asked: Asked::default(),
+            wants: Wants::default(),
             lock: None,
             last_traffic: Vec::new(),
         };
+        follow.asked.holds(follow.watermark.map(|w| w.mark));
         if let Some(address) = follow.node.local_addr() {
             let id = hex(&follow.node.peer_id().0);
             follow.told.push_back(Told::Listening { address, id });
@@ -241,9 +251,9 @@ impl Follow {
             Event::PeerDisconnected { conn, .. } => {
                 self.peers.remove(&conn);
                 self.shared.remove(&conn);
-                if let Some(next) = self.asked.gone(conn) {
-                    self.ask(next);
-                }
+                self.wants.gone(conn);
+                self.asked.gone(conn);
+                self.ask_next();
             }
             Event::References(reference) => self.referenced(reference).await?,
             Event::Progress {
@@ -287,12 +297,14 @@ impl Follow {
         match reference {
             Reference::Shared { conn, rid } if self.is_ours(rid) => {
                 let addr = self.address_of(conn);
-                if let Some((_, peer)) = self.peers.get(&conn) {
+                if let Some((addr, peer)) = self.peers.get(&conn) {
+                    let who = (addr.ip(), *peer);
+                    let heard = self.shared.values().any(|other| *other == who);
+                    self.shared.insert(conn, who);
                     // The same peer in another swarm has heard, or will.
-                    if self.shared.values().any(|p| p == peer) {
+                    if heard {
                         return Ok(());
                     }
-                    self.shared.insert(conn, *peer);
                 }
                 self.told.push_back(Told::Follower(addr));
                 if let Some(have) = self.have() {
@@ -300,34 +312,26 @@ impl Follow {
                 }
             }
             Reference::Have { conn, rid, bytes } if self.is_ours(rid) => {
-                let have = match Have::parse(&bytes) {
-                    Ok(have) => have,
-                    Err(e) => {
-                        self.refuse(conn, &e.to_string());
-                        return Ok(());
+                match Have::parse(&bytes) {
+                    Ok(have) if have.rid != self.options.rid => {
+                        self.refuse(conn, "expected a have of this repository, got another's");
                     }
-                };
-                let ours = self.watermark.map(|w| w.mark);
-                match ours {
-                    Some(ours) if have.mark == ours => {
-                        let addr = self.address_of(conn);
-                        self.told.push_back(Told::Confirmed(addr));
-                    }
-                    // Only what is higher is asked for; whoever is behind
-                    // hears of ours.
-                    Some(ours) if have.mark < ours => {}
-                    _ => {
-                        if self.asked.heard(conn, have.mark) {
-                            self.ask(conn);
-                        }
-                    }
+                    Ok(have) => self.heard(conn, have.mark),
+                    Err(e) => self.refuse(conn, &e.to_string()),
                 }
             }
             Reference::Want { conn, rid, bytes } if self.is_ours(rid) => {
                 match Want::parse(&bytes) {
-                    Ok(want) => self.answer(conn, rid, &want)?,
+                    Ok(want) if want.rid != self.options.rid => {
+                        self.refuse(conn, "expected a want of this repository, got another's");
+                    }
+                    Ok(want) => self.wanted(conn, want)?,
                     Err(e) => self.refuse(conn, &e.to_string()),
                 }
+            }
+            Reference::Crowded { conn, rid } if self.is_ours(rid) => {
+                // It is asked again at the next look, after those who wait.
+                self.asked.crowded(conn);
             }
             Reference::Pack {
                 conn,
@@ -349,10 +353,44 @@ impl Follow {
         self.peers.get(&conn).map_or(unknown, |(addr, _)| *addr)
     }
 
+    /// A peer told of its newest statement: only what is higher is asked for;
+    /// whoever is behind hears of ours.
+    fn heard(&mut self, conn: ConnId, mark: Mark) {
+        match self.asked.heard(conn, mark) {
+            Heard::Ask => self.ask(conn),
+            Heard::Known if self.watermark.is_some_and(|ours| ours.mark == mark) => {
+                let addr = self.address_of(conn);
+                self.told.push_back(Told::Confirmed(addr));
+            }
+            Heard::Known | Heard::Wait | Heard::Again => {}
+        }
+    }
+
+    /// A peer asked for ours: it is answered as often as its budget allows.
+    fn wanted(&mut self, conn: ConnId, want: Want) -> Result<(), Error> {
+        let Some((addr, peer)) = self.peers.get(&conn) else {
+            return Ok(());
+        };
+        let key = Key::of(*addr, *peer);
+        match self.wants.came(conn, key, want, Instant::now()) {
+            Turn::Now => self.answer(conn, &want)?,
+            Turn::Later => {}
+            Turn::TooMany => self.refuse(conn, "expected one want at a time, got another"),
+        }
+        Ok(())
+    }
+
+    /// Asks the next peer, if one is to be asked.
+    fn ask_next(&mut self) {
+        if let Some(next) = self.asked.next(Instant::now()) {
+            self.ask(next);
+        }
+    }
+
     /// Asks a peer for what it told of.
     fn ask(&mut self, conn: ConnId) {
         let held = self.watermark.map(|w| w.mark);
-        self.asked.sent(conn, held);
+        self.asked.sent(conn);
         let want = Want::new(self.options.rid, held);
         let rid = Secret(*self.options.rid.as_bytes());
         self.node.send_want(conn, rid, want.to_bytes().into());
@@ -375,7 +413,7 @@ impl Follow {
 
     /// Sends the newest statement with all that a stranger needs to judge it,
     /// and the one small reel that the other end lacks, if it is just one.
-    fn answer(&mut self, conn: ConnId, rid: Secret, want: &Want) -> Result<(), Error> {
+    fn answer(&mut self, conn: ConnId, want: &Want) -> Result<(), Error> {
         let (Some(newest), Some(charter)) = (&self.newest, &self.charter) else {
             return Ok(());
         };
@@ -387,7 +425,10 @@ impl Follow {
             vec![charter.text.as_bytes().to_vec()],
             newest.text.as_bytes().to_vec(),
             charter.seals.iter().chain(&newest.seals).cloned().collect(),
-            self.options.state.keyring()?.unwrap_or_default(),
+            self.options
+                .state
+                .keyring_of(&newest.text)?
+                .unwrap_or_default(),
         );
         let objects: Vec<small::Object> = offer
             .objects()
@@ -405,6 +446,7 @@ impl Follow {
         let reel = held
             .as_ref()
             .and_then(|held| self.small_reel(&held.text, &newest.text));
+        let rid = Secret(*self.options.rid.as_bytes());
         self.node.send_pack(conn, rid, pack.into(), reel);
         Ok(())
     }
@@ -431,8 +473,20 @@ impl Follow {
         pack: &[u8],
         reel: Option<Bytes>,
     ) -> Result<(), Error> {
-        let held = self.asked.answered(conn);
-        let offer = match self.read_offer(pack, held) {
+        let asked = self.asked.answered(conn);
+        let done = self.judge_pack(conn, pack, reel, asked).await;
+        self.ask_next();
+        done
+    }
+
+    async fn judge_pack(
+        &mut self,
+        conn: ConnId,
+        pack: &[u8],
+        reel: Option<Bytes>,
+        asked: Answered,
+    ) -> Result<(), Error> {
+        let offer = match self.read_offer(pack, asked.held) {
             Ok(offer) => offer,
             Err(why) => {
                 self.refuse(conn, &why);
@@ -451,20 +505,39 @@ impl Follow {
         let from = self.address_of(conn);
         match judgement {
             Judgement::Accept(accepted) => {
+                // Others would refuse the statement without them.
+                if offer.keyring.is_empty()
+                    && accepted.statement.keyring.is_some()
+                    && self
+                        .options
+                        .state
+                        .keyring_of(&accepted.statement)?
+                        .is_none()
+                {
+                    self.refuse(
+                        conn,
+                        "expected the keyring that the statement names, got none",
+                    );
+                    return Ok(());
+                }
                 self.keep_evidence(&accepted.evidence)?;
                 if self.charter.is_none() {
-                    self.charter = Some(self.keep_charter(&offer)?);
+                    self.charter = Some(self.keep_charter(&offer, Time(now))?);
                 }
                 let sealed = Sealed {
                     text: accepted.statement,
                     seals: accepted.seals,
                 };
-                self.options.state.accept(
+                let moved = self.options.state.accept(
                     sealed.text.as_bytes(),
                     &sealed.seals,
                     &offer.keyring,
                     &accepted.watermark,
                 )?;
+                if !moved {
+                    // Another gt was faster; the next look finds what it took.
+                    return Ok(());
+                }
                 self.told.push_back(Told::Statement {
                     sequence: sealed.text.sequence.0,
                     stale: accepted.stale.map(|age| age.0),
@@ -473,6 +546,12 @@ impl Follow {
                 self.take_up(sealed, accepted.watermark, reel).await?;
             }
             Judgement::Refused(refusal) => match *refusal {
+                // It told of something higher, which it does not have.
+                Refusal::Same | Refusal::Rollback { .. }
+                    if asked.told > self.answered_with(&refusal) =>
+                {
+                    self.refuse(conn, "expected what it told of, got less");
+                }
                 // Another connection was faster.
                 Refusal::Same => {}
                 // To be behind is no fault: the other end will catch up.
@@ -498,12 +577,21 @@ impl Follow {
         Ok(())
     }
 
+    /// Returns the mark of an answer that is not above ours.
+    fn answered_with(&self, refusal: &Refusal) -> Option<Mark> {
+        match refusal {
+            Refusal::Rollback { got, .. } => Some(*got),
+            _ => self.watermark.map(|ours| ours.mark),
+        }
+    }
+
     fn judge(&self, offer: &Offer, now: Time) -> Result<Judgement, Unjudged> {
         let charters = match &self.charter {
             Some(charter) => vec![charter.text.as_bytes().to_vec()],
             None => offer.charters.clone(),
         };
         let keyring = self.options.state.keyring()?.unwrap_or_default();
+        let remembered = self.options.state.remembered_keyrings()?;
         let seals = self.newest.as_ref().map_or(&[][..], |n| &n.seals);
         let receiver = Receiver::new(self.options.rid, &charters)
             .and_then(|receiver| receiver.pin(self.options.places.pin))
@@ -511,6 +599,7 @@ impl Follow {
             .watermark(self.watermark)
             .seals(seals)
             .keyring(&keyring)
+            .remembered(&remembered)
             .allow_stale(self.options.allow_stale);
         Ok(judge(&receiver, offer, now))
     }
@@ -526,22 +615,18 @@ impl Follow {
         Ok(())
     }
 
-    /// Keeps the charter by which the first statement was judged.
-    fn keep_charter(&self, offer: &Offer) -> Result<Sealed<Charter>, Error> {
+    /// Keeps the charter by which the first statement was judged, and those
+    /// seals of it that its delegates made.
+    fn keep_charter(&self, offer: &Offer, now: Time) -> Result<Sealed<Charter>, Error> {
         let rid = self.options.rid;
         let bytes = offer
             .charters
             .iter()
             .find(|bytes| Rid::of_charter(bytes) == rid)
             .ok_or(Error::Stopped)?;
-        let seals: Vec<Vec<u8>> = offer
-            .seals
-            .iter()
-            .filter(|seal| {
-                gt_trust::Seal::parse(seal).is_ok_and(|seal| seal.subject().mark().is_none())
-            })
-            .cloned()
-            .collect();
+        let seals = Charter::parse(bytes)
+            .map(|charter| seals_of_charter(rid, &charter, offer, now))
+            .unwrap_or_default();
         self.options.state.keep_charter(bytes, &seals)?;
         // It is read back, so that what serves others is what lies there.
         self.options.state.charter()?.ok_or(Error::Stopped)
@@ -590,13 +675,17 @@ impl Follow {
     ) -> Result<(), Error> {
         self.newest = Some(sealed);
         self.watermark = Some(watermark);
+        self.asked.holds(Some(watermark.mark));
         if self.bringing {
             self.open_newest_with(reel).await?;
         }
         if let Some(have) = self.have() {
             let rid = Secret(*self.options.rid.as_bytes());
-            for conn in self.shared.keys() {
-                self.node.send_have(*conn, rid, have.clone());
+            let mut heard = BTreeSet::new();
+            for (conn, who) in &self.shared {
+                if heard.insert(*who) {
+                    self.node.send_have(*conn, rid, have.clone());
+                }
             }
         }
         Ok(())
@@ -731,8 +820,9 @@ impl Follow {
             });
             self.take_up(sealed, there, None).await?;
         }
-        if let Some(next) = self.asked.overdue() {
-            self.ask(next);
+        self.ask_next();
+        for (conn, want) in self.wants.due(Instant::now()) {
+            self.answer(conn, &want)?;
         }
         let mut rows = Vec::new();
         for snapshot in &self.snapshots {
@@ -765,6 +855,39 @@ impl Follow {
         self.last_traffic = rows;
         Ok(())
     }
+}
+
+/// Returns the seals of a charter that its delegates made, one for each.
+/// Whatever else came along would be passed on by us for ever.
+fn seals_of_charter(rid: Rid, charter: &Charter, offer: &Offer, now: Time) -> Vec<Vec<u8>> {
+    let delegates: Vec<_> = charter
+        .delegates
+        .iter()
+        .filter_map(|d| d.openpgp())
+        .collect();
+    let Ok(keyring) = Keyring::parse(&offer.keyring, Some(&delegates)) else {
+        return Vec::new();
+    };
+    let subject = Subject::of_charter(rid, charter);
+    let mut by = Vec::new();
+    let mut kept = Vec::new();
+    let mut in_vain = 0;
+    for bytes in &offer.seals {
+        let Ok(seal) = Seal::parse(bytes) else {
+            continue;
+        };
+        if *seal.subject() != subject || in_vain == limits::SEAL_CHECKS {
+            continue;
+        }
+        match seal.verify(&keyring, now) {
+            Ok(signer) if delegates.contains(&signer.primary) && !by.contains(&signer.primary) => {
+                by.push(signer.primary);
+                kept.push(bytes.clone());
+            }
+            _ => in_vain += 1,
+        }
+    }
+    kept
 }
 
 /// Why an offer was not judged.

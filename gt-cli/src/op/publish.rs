@@ -488,18 +488,26 @@ fn accept_own(
         vec![seal.to_vec()],
         sealer.certificate().to_vec(),
     );
+    let remembered = state.remembered_keyrings()?;
     let receiver = Receiver::new(statement.repository, &offer.charters)
         .map_err(|e| Error::Text(e.to_string()))?
-        .watermark(state.watermark()?);
+        .watermark(state.watermark()?)
+        .remembered(&remembered);
     match judge(&receiver, &offer, now) {
         Judgement::Accept(fine) => {
-            state.accept(
+            let moved = state.accept(
                 &offer.statement,
                 &offer.seals,
                 &offer.keyring,
                 &fine.watermark,
             )?;
-            Ok(())
+            if moved {
+                return Ok(());
+            }
+            Err(Error::Text(
+                "expected the statement that this one follows, got a newer one meanwhile: fetch first"
+                    .into(),
+            ))
         }
         Judgement::Refused(refusal) => Err(Error::Text(refusal.to_string())),
         _ => Err(Error::Text(

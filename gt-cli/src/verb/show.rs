@@ -97,19 +97,26 @@ fn sentence(told: &Told) -> Option<String> {
                 None => format!("Statement {sequence}{from} is good"),
             }
         }
-        Told::Refused { from, why } => format!("warning: refused what {from} says: {why}"),
+        Told::Refused { from, why } => {
+            format!("warning: refused what {from} says: {}", plain(why))
+        }
         Told::Complete { sequence } => format!("Snapshot {sequence} is complete"),
         Told::Refs { sequence, moved } => {
             format!("{moved} refs moved to those of statement {sequence}")
         }
-        Told::Failed(why) => format!("error: {why}"),
-        Told::Stalled(why) => format!("warning: waiting: {why}"),
+        Told::Failed(why) => format!("error: {}", plain(why)),
+        Told::Stalled(why) => format!("warning: waiting: {}", plain(why)),
         Told::Follower(_)
         | Told::Confirmed(_)
         | Told::Progress { .. }
         | Told::Reel(_)
         | Told::Traffic(_) => return None,
     })
+}
+
+/// Returns a text that may quote strangers without what would steer a terminal.
+fn plain(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
 }
 
 /// Returns a span of time for people.
@@ -139,4 +146,20 @@ pub(super) fn traffic(uploaded: u64, downloaded: u64, peers: usize) -> String {
         size(uploaded),
         size(downloaded)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_words_do_not_steer_the_terminal() {
+        let told = Told::Refused {
+            from: "192.0.2.1:1".parse().unwrap(),
+            why: "got \u{1b}]0;x\u{7}\u{9b}2J\r".to_owned(),
+        };
+        let shown = sentence(&told).unwrap();
+        assert!(!shown.contains(char::is_control), "{shown:?}");
+        assert!(shown.contains("got \u{fffd}]0;x"), "{shown:?}");
+    }
 }

@@ -42,18 +42,28 @@ impl OnDisk {
     }
 }
 
+/// Reads from a file whose first `size` bytes are all that is shown of it.
+pub(crate) fn read_inside(
+    file: &File,
+    size: u64,
+    offset: u64,
+    buf: &mut [u8],
+) -> io::Result<usize> {
+    let left = size.saturating_sub(offset);
+    let want = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+    if want == 0 {
+        return Ok(0);
+    }
+    file.read_at(&mut buf[..want], offset)
+}
+
 impl ReadAt for OnDisk {
     fn size(&self) -> u64 {
         self.size
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let left = self.size.saturating_sub(offset);
-        let want = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        if want == 0 {
-            return Ok(0);
-        }
-        self.file.read_at(&mut buf[..want], offset)
+        read_inside(&self.file, self.size, offset, buf)
     }
 
     fn lend(&self, _: u64, _: usize) -> Option<Bytes> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gt_vfs::{ContentId, ReadAt, Verdict, WriteAt};
 
 use super::Inner;
-use crate::chain::sync_folder;
+use crate::chain::{read_inside, sync_folder};
 use crate::import::{self, Broken, Expected};
 
 pub(super) struct Writer {
@@ -49,12 +49,7 @@ impl ReadAt for Writer {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let left = self.size.saturating_sub(offset);
-        let want = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        if want == 0 {
-            return Ok(0);
-        }
-        self.file.read_at(&mut buf[..want], offset)
+        read_inside(&self.file, self.size, offset, buf)
     }
 
     fn lend(&self, _: u64, _: usize) -> Option<Bytes> {

@@ -351,7 +351,7 @@ fn altered_or_cut_reel_rejected() {
 }
 
 #[test]
-fn dotgit_tree_rejected() {
+fn dotgit_tree_refused_by_every_backend() {
     for name in [".git", ".GIT", "git~1", ".git ", ".g\u{200c}it", ".."] {
         let git = Git::init();
         let blob = git.object("blob", b"[core]\n");

@@ -13,6 +13,7 @@ pub struct Receiver<'a> {
     pub(super) watermark: Option<Watermark>,
     pub(super) seals: &'a [Vec<u8>],
     pub(super) keyring: &'a [u8],
+    pub(super) remembered: &'a [Vec<u8>],
     pub(super) allow_stale: bool,
 }
 
@@ -52,6 +53,7 @@ impl<'a> Receiver<'a> {
             watermark: None,
             seals: &[],
             keyring: &[],
+            remembered: &[],
             allow_stale: false,
         })
     }
@@ -75,6 +77,14 @@ impl<'a> Receiver<'a> {
     #[must_use]
     pub fn keyring(mut self, keyring: &'a [u8]) -> Self {
         self.keyring = keyring;
+        self
+    }
+
+    /// Says which keyrings were held even before, because they revoke what the
+    /// one held now does not; see [`Keyring::forgets`](crate::Keyring::forgets).
+    #[must_use]
+    pub fn remembered(mut self, keyrings: &'a [Vec<u8>]) -> Self {
+        self.remembered = keyrings;
         self
     }
 

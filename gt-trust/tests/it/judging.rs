@@ -381,6 +381,29 @@ fn junk_from_1000_peers_bounded_cpu() {
         .count();
     assert_eq!(computed, limits::SEAL_CHECKS);
     assert_eq!(faults.last(), Some(&SealFault::TooMany));
+
+    // A thousand peers, each with junk of its own: each is refused for it, and
+    // all of them together cost less than a few thousand signatures.
+    let mut computed = 0;
+    for peer in 0..1000_u64 {
+        // The junk that costs nothing: it could not win whoever had sealed it.
+        let sequence = if peer % 100 == 0 { 2 } else { 1 };
+        let offer = match sequence {
+            2 => offer.clone(),
+            _ => publisher.offer_sealed(&first, vec![offer.seals[0].clone(); 100]),
+        };
+        match refused(publisher.judge(Some(held), &offer, after(peer))) {
+            Refusal::NoSeal { faults } => {
+                computed += faults
+                    .iter()
+                    .filter(|f| **f == SealFault::Signature(Fault::Bad))
+                    .count();
+            }
+            Refusal::Same => {}
+            other => panic!("expected a refusal of junk, got {other:?}"),
+        }
+    }
+    assert_eq!(computed, 10 * limits::SEAL_CHECKS);
 }
 
 /// The ceiling is on what is computed in vain: a large quorum can be met.

@@ -168,6 +168,24 @@ fn keyring_without_revocation_changes_nothing() {
     let refusal = refused(gt_trust::judge(&receiver, &offer, NOW));
     let expected = vec![SealFault::Signature(Fault::KeyRevoked)];
     assert_eq!(refusal, Refusal::NoSeal { faults: expected });
+
+    // Nor does a second one that is silent, which took the place of the first.
+    let (remembered, silent) = ([held.clone()], clean.certificate());
+    let delegates = [clean.fingerprint()];
+    let forgets = |others: &[Vec<u8>]| Keyring::forgets(&held, others, &delegates);
+    assert!(forgets(&[silent.clone()]));
+    assert!(!forgets(&[silent.clone(), held.clone()]));
+    assert!(!Keyring::forgets(&held, &[], &[]), "nobody's");
+    assert!(!Keyring::forgets(&silent, &[], &delegates));
+    let receiver = publisher.receiver().keyring(&silent);
+    assert!(matches!(
+        gt_trust::judge(&receiver, &offer, NOW),
+        Judgement::Accept(_)
+    ));
+    let receiver = receiver.remembered(&remembered);
+    let refusal = refused(gt_trust::judge(&receiver, &offer, NOW));
+    let expected = vec![SealFault::Signature(Fault::KeyRevoked)];
+    assert_eq!(refusal, Refusal::NoSeal { faults: expected });
 }
 
 #[test]

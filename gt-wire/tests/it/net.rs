@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gt_vfs::{Folder, Memory, VPath, Verdict, Vfs};
-use gt_wire::metainfo::{Create, Info, Version};
+use gt_wire::metainfo::{Create, Info, Metainfo, Version};
 use gt_wire::net::{Event, Node, Options, Torrent, TorrentId};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

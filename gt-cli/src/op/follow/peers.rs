@@ -174,3 +174,60 @@ pub enum Error {
     #[error("tracker {0}: {1}")]
     Tracker(String, String),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gt_tracker::Server;
+
+    use super::*;
+
+    async fn outcome(places: &Places) -> String {
+        let id = PeerId([1; 20]);
+        let sources = places.sources(&id).unwrap();
+        let announce = Announce {
+            info_hash: gt_wire::InfoHash([2; 20]),
+            peer_id: id,
+            port: 6881,
+            uploaded: 0,
+            downloaded: 0,
+            left: 0,
+            event: None,
+            want: None,
+        };
+        let asked = sources[0].announce(announce);
+        let _ = tokio::time::timeout(Duration::from_secs(10), asked).await;
+        places.tried().to_string()
+    }
+
+    /// What a statement names is a stranger's word: it must not make us ask a
+    /// server that only we can reach. What the person named may lie anywhere.
+    #[tokio::test]
+    async fn published_trackers_are_public_ones() {
+        let here = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(here, gt_tracker::server::Options::default())
+            .await
+            .unwrap();
+        let url = format!("http://{}/announce", server.local_addr());
+        tokio::spawn(server.run(std::future::pending()));
+        let mut places = Places {
+            published: vec![url.clone()],
+            ..Places::default()
+        };
+        let refused = outcome(&places).await;
+        assert!(
+            refused.contains("not an address of the public Internet"),
+            "{refused}"
+        );
+        places = Places {
+            trackers: vec![url],
+            ..Places::default()
+        };
+        let answered = outcome(&places).await;
+        assert!(
+            answered.contains("answered, and knows nobody"),
+            "{answered}"
+        );
+    }
+}

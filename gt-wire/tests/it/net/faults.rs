@@ -58,6 +58,11 @@ impl ReadAt for LyingFile {
 
 /// Starts a seed that believes its own notes and serves wrong bytes.
 async fn liar(info: &Info, folder: &Path) -> Peer {
+    sure(info, folder, Arc::new(Lying(original()))).await
+}
+
+/// Starts a seed that believes its own notes, whatever its files hold.
+async fn sure(info: &Info, folder: &Path, vfs: Arc<dyn Vfs>) -> Peer {
     let geometry = info.geometry();
     let files = (0..geometry.files().len() as u32).map(gt_wire::FileIndex);
     let layers: BTreeMap<_, _> = files
@@ -73,8 +78,37 @@ async fn liar(info: &Info, folder: &Path) -> Peer {
     };
     std::fs::write(folder.join(format!("{info_hash}.resume")), resume.write()).unwrap();
     let peer = Peer::start(options(66).resume(folder));
-    peer.add(info, Arc::new(Lying(original()))).await;
+    peer.add(info, vfs).await;
     peer
+}
+
+/// A hybrid whose v1 half promises other bytes than its v2 half: peers of the
+/// one and of the other would fight for ever over who lies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn v1_v2_divergent_torrent_condemned() {
+    let mut bytes = Metainfo::new(plan(Version::Hybrid)).write();
+    let key = b"6:pieces";
+    let at = bytes.windows(key.len()).position(|w| w == key).unwrap() + key.len();
+    let colon = at + bytes[at..].iter().position(|b| *b == b':').unwrap();
+    // The first hash of the v1 half.
+    bytes[colon + 1] ^= 1;
+    let divergent = Metainfo::read(&bytes).unwrap().info;
+    let folder = tempfile::tempdir().unwrap();
+    // It serves the bytes of the v2 half, unchecked.
+    let seed = sure(&divergent, folder.path(), Arc::new(original())).await;
+    let mut leech = Peer::start(options(1));
+    let torrent = leech.add(&divergent, Arc::new(Memory::new())).await;
+    leech.node.add_peers(torrent, &[seed.addr]);
+    let why = leech
+        .until(|event| match event {
+            Event::Failed { why, .. } => Some(why.clone()),
+            _ => None,
+        })
+        .await;
+    assert!(why.contains("fits one half of the hybrid torrent"), "{why}");
+    // The peer sent what it was asked for: the torrent is at fault.
+    let stats = leech.node.stats(torrent).await.unwrap();
+    assert!(stats.banned.is_empty() && !stats.complete);
 }
 
 async fn a_liar_is_banned(version: Version) {
