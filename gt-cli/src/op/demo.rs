@@ -96,6 +96,18 @@ pub struct PeerOutcome {
 /// Where a part does not start, ends early or takes too long. What differs
 /// at the end is no error but [`Outcome::faults`].
 pub fn run(git: &Git, setting: &Setting, tell: &mut dyn FnMut(Step)) -> Result<Outcome, Error> {
+    play(git, setting, tell).map_err(|e| {
+        // The keyboard stops the programs at work here too, and one that ended
+        // so is not what the person wants to read of.
+        thread::sleep(BLINK);
+        match setting.stop.load(Ordering::Relaxed) {
+            true => Error::Interrupted,
+            false => e,
+        }
+    })
+}
+
+fn play(git: &Git, setting: &Setting, tell: &mut dyn FnMut(Step)) -> Result<Outcome, Error> {
     let mut stage = Stage::new(git, setting)?;
     let publisher = stage.folder("publisher.git");
     let source = stage.source(setting, &publisher, tell)?;
@@ -447,9 +459,6 @@ impl Stage {
                 return Err(Error::Slow(what.to_owned()));
             };
             if let Some(why) = &self.actors[n].ended {
-                // Whoever stops this by the keyboard stops them too.
-                thread::sleep(BLINK);
-                self.go_on()?;
                 return Err(Error::Ended(self.name(n), why.clone()));
             }
             if is_it(self.actors[n].who, &event) {
