@@ -73,7 +73,7 @@ pub fn serve(
                 // Pushing is named so that git asks for it, and hears why not;
                 // without the name it ends without a word.
                 write!(output, "fetch\npush\noption\nobject-format\n\n")?
-            },
+            }
             ("option", rest) => {
                 let answer = option(rest, remote, &mut object_format);
                 writeln!(output, "{answer}")?;

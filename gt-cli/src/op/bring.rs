@@ -140,7 +140,9 @@ pub enum Error {
         tried: Tried,
     },
     /// Something on this machine stands in the way.
-    #[error("{why}; it still was so after {seconds} s. What has come is kept: run it again when that is mended")]
+    #[error(
+        "{why}; it still was so after {seconds} s. What has come is kept: run it again when that is mended"
+    )]
     Hindered {
         /// How long.
         seconds: u64,

@@ -565,12 +565,10 @@ impl Stage {
 
     /// Returns what fsck says of a repository, and how it ends.
     fn judge_repository(&self, path: &Path, is_mirror: bool) -> Result<String, Error> {
-        let mut command = self.git.elsewhere(path).command([
-            "fsck",
-            "--full",
-            "--strict",
-            "--no-progress",
-        ]);
+        let mut command =
+            self.git
+                .elsewhere(path)
+                .command(["fsck", "--full", "--strict", "--no-progress"]);
         // What no ref reaches is not published, and a mirror must not have it.
         if !is_mirror {
             command.arg("--no-dangling");

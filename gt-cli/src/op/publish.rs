@@ -475,7 +475,11 @@ fn make_reel(
 fn remove_left_over(folder: &Path) -> Result<(), io::Error> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(ENCODE.as_bytes()) {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(ENCODE.as_bytes())
+        {
             std::fs::remove_file(entry.path())?;
         }
     }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod brought;
+mod killed;
+mod proxy;
 mod published;
 mod refused;
 mod sealed;
