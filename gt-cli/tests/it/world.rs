@@ -6,9 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 
 /// How long a process may take to say what is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -254,6 +254,26 @@ impl Group {
         let head = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
         let _ = kill_process_group(head, Signal::KILL);
         self.child.wait().unwrap();
+    }
+
+    /// Asks the head alone to end; returns its exit code.
+    pub(crate) fn ask_to_end(&mut self, patience: Duration) -> Option<i32> {
+        let head = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(head, Signal::TERM).unwrap();
+        let until = Instant::now() + patience;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+
+    /// Tells whether any process of the group is left.
+    pub(crate) fn lives(&self) -> bool {
+        let head = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        test_kill_process_group(head).is_ok()
     }
 
     /// Kills the head and leaves the others.
