@@ -112,6 +112,34 @@ fn locks_of_a_killed_git_do_not_stop_a_mirror() {
 }
 
 #[test]
+fn a_mirror_that_was_killed_while_it_was_made_goes_on() {
+    let world = World::new();
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    let (_seed, place) = world.seed("work", &[]);
+    let address = with_peer(&address, &place);
+    // Each as a kill leaves it: before its address is whole, within git init,
+    // within git config.
+    let gt = world.path("m.git/gt");
+    std::fs::create_dir_all(&gt).unwrap();
+    std::fs::write(gt.join("address.17.new"), "gt:").unwrap();
+    world.gt(&["clone", "--mirror", &address, "m.git"]);
+    for left in ["HEAD", "config"] {
+        std::fs::remove_file(world.path("m.git").join(left)).unwrap();
+        std::fs::write(world.path("m.git").join(format!("{left}.lock")), "").unwrap();
+        world.gt(&["clone", "--mirror", &address, "m.git"]);
+        assert_eq!(world.refs("m.git"), world.refs("work"));
+    }
+    // Anything else is somebody's.
+    std::fs::create_dir_all(world.path("other")).unwrap();
+    std::fs::write(world.path("other/mine"), "x").unwrap();
+    assert_eq!(
+        world.gt_fails(&["clone", "--mirror", &address, "other"]).0,
+        1
+    );
+}
+
+#[test]
 fn a_helper_ends_with_its_git() {
     let world = World::new();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

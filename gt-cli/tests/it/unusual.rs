@@ -11,13 +11,13 @@ fn pushing_and_parts_are_answered_in_words() {
     let address = world.publish("work", &[]);
     let (_seed, place) = world.seed("work", &[]);
     let address = with_peer(&address, &place);
-    for option in ["--depth=1", "--filter=blob:none"] {
-        let output = world.run("git", &["clone", option, &address, option]);
+    for (n, option) in ["--depth=1", "--filter=blob:none"].iter().enumerate() {
+        let folder = format!("part-{n}");
+        let output = world.run("git", &["clone", option, &address, &folder]);
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{words}");
         assert!(words.contains("has no effect"), "{option}: {words}");
-        let folder = world.path(option);
-        world.fsck(folder.to_str().unwrap());
+        world.fsck(&folder);
     }
     world.git(&["clone", "-q", "--no-single-branch", &address, "c"]);
     let output = world.run("git", &["-C", "c", "push", "origin", "HEAD"]);
@@ -156,7 +156,7 @@ fn a_full_disk_is_named_and_nothing_is_lost() {
     world.fsck("small/c");
     drop(small);
 
-    let small = Mount::new(&world, "small", "size=9m");
+    let small = Mount::new(&world, "small", "size=15m");
     world.git(&["clone", "-q", "--bare", "work", "small/p.git"]);
     let (_, words) = world.gt_fails(&["publish", "-C", "small/p.git"]);
     assert!(words.contains("No space left on device"), "{words}");
