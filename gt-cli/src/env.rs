@@ -27,6 +27,8 @@ pub struct Env {
     pub terminal: bool,
     /// The clock: Unix seconds.
     pub now: fn() -> u64,
+    /// Tells whether the other end of a standard input that is a pipe has gone.
+    pub abandoned: fn() -> bool,
 }
 
 impl Env {
@@ -41,6 +43,7 @@ impl Env {
             stderr: Box::new(io::stderr()),
             terminal: io::stderr().is_terminal(),
             now: unix_now,
+            abandoned: hung_up,
         }
     }
 
@@ -74,6 +77,18 @@ impl Env {
             .or_else(|| self.home().map(|home| home.join(below_home)))
             .map(|base| base.join("gittorrent"))
     }
+}
+
+fn hung_up() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = io::stdin();
+    let mut ends = [PollFd::new(&stdin, PollFlags::empty())];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // A file and a terminal do not hang up.
+    poll(&mut ends, Some(&at_once)).is_ok() && ends[0].revents().contains(PollFlags::HUP)
 }
 
 fn unix_now() -> u64 {

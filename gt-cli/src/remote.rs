@@ -33,6 +33,9 @@ pub enum Choice {
     Progress(bool),
     /// How much is said: 0 is errors only, 1 the usual.
     Verbosity(u8),
+    /// Only a part of history or of the objects was asked for, which cannot be
+    /// had: all of it comes.
+    Part,
 }
 
 /// The refs of a repository.
@@ -66,7 +69,11 @@ pub fn serve(
                 wanted.clear();
                 writeln!(output)?;
             }
-            ("capabilities", _) => write!(output, "fetch\noption\nobject-format\n\n")?,
+            ("capabilities", _) => {
+                // Pushing is named so that git asks for it, and hears why not;
+                // without the name it ends without a word.
+                write!(output, "fetch\npush\noption\nobject-format\n\n")?
+            }
             ("option", rest) => {
                 let answer = option(rest, remote, &mut object_format);
                 writeln!(output, "{answer}")?;
@@ -109,8 +116,12 @@ fn option(rest: &str, remote: &mut dyn Remote, object_format: &mut bool) -> &'st
         }
         // All objects of a statement come at once, those of tags among them.
         ("followtags" | "cloning", _) => "ok",
-        // `depth`, `filter` and others: git says so to the person, or goes on
-        // without where that is no harm.
+        // Git goes on without and says nothing.
+        ("depth" | "deepen-since" | "deepen-not" | "deepen-relative" | "filter", _) => {
+            remote.option(Choice::Part);
+            "unsupported"
+        }
+        // Others are no harm.
         _ => "unsupported",
     }
 }
@@ -261,7 +272,7 @@ mod tests {
         assert_eq!(
             out,
             format!(
-                "fetch\noption\nobject-format\n\nok\nok\nok\n:object-format sha1\n\
+                "fetch\npush\noption\nobject-format\n\nok\nok\nok\n:object-format sha1\n\
                  {one} refs/heads/main\n@refs/heads/main HEAD\n\n\n"
             )
         );
@@ -271,8 +282,11 @@ mod tests {
 
     #[test]
     fn depth_is_not_ignored_in_silence() {
-        assert_eq!(talk("option depth 1\n").0, "unsupported\n");
-        assert_eq!(talk("option filter blob:none\n").0, "unsupported\n");
+        for words in ["option depth 1\n", "option filter blob:none\n"] {
+            let (out, told, _) = talk(words);
+            assert_eq!(out, "unsupported\n");
+            assert_eq!(told.choices, [Choice::Part]);
+        }
     }
 
     #[test]

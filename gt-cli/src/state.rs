@@ -19,7 +19,7 @@
 //! ```
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -118,6 +118,24 @@ impl State {
                 Err(e) => return Err(io::Error::from(e).into()),
             }
         }
+    }
+
+    /// Waits for the right to move refs, and tells whether whoever had it last
+    /// was killed while doing so. [`Moving::done`] gives it back.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn begin_moving(&self) -> Result<Moving, Error> {
+        fs::create_dir_all(&self.dir)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.dir.join("moving"))?;
+        flock(&file, FlockOperation::LockExclusive).map_err(io::Error::from)?;
+        let killed = file.metadata()?.len() > 0;
+        (&file).write_all(b"moving\n")?;
+        Ok(Moving { file, killed })
     }
 
     /// Returns the first charter; `None` where the repository was neither
@@ -453,6 +471,28 @@ fn names(folder: &Path) -> Result<Vec<String>, Error> {
     }
     names.sort();
     Ok(names)
+}
+
+/// The right to move the refs of a mirror, held by one gt at a time.
+#[derive(Debug)]
+pub struct Moving {
+    file: File,
+    killed: bool,
+}
+
+impl Moving {
+    /// Tells whether whoever moved refs last was killed while doing so.
+    pub fn was_killed(&self) -> bool {
+        self.killed
+    }
+
+    /// Says that no ref is left half moved.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn done(self) -> Result<(), Error> {
+        Ok(self.file.set_len(0)?)
+    }
 }
 
 fn seal_path(text: &Path, n: usize) -> PathBuf {

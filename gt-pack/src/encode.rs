@@ -225,6 +225,6 @@ pub enum Error {
         limit: u32,
     },
     /// The output cannot be written.
-    #[error("cannot write the reel")]
+    #[error("cannot write the reel: {0}")]
     Write(#[from] io::Error),
 }

@@ -12,6 +12,9 @@ use crate::told::Told;
 const GRACE: Duration = Duration::from_millis(300);
 /// How long a transfer may stand still.
 const STALL: Duration = Duration::from_secs(60);
+/// How long what stands in the way here, such as a full disk, may last. Others
+/// cannot help with it, so that it is shorter.
+const HINDERED: Duration = Duration::from_secs(20);
 
 /// Waits until somebody has told what the newest statement is.
 ///
@@ -56,15 +59,25 @@ pub async fn learn(
 ///
 /// # Errors
 /// [`Error::Failed`] where it cannot be completed, [`Error::Still`] where
-/// nothing has moved for a minute. What has come is kept.
+/// nothing has moved for a minute, [`Error::Hindered`] where something here
+/// has stood in the way for long. What has come is kept.
 pub async fn complete(follow: &mut Follow, tell: &mut dyn FnMut(&Told)) -> Result<(), Error> {
     let mut until = Instant::now() + STALL;
     let mut last = "nothing has come".to_owned();
+    let mut hindered: Option<(Instant, String)> = None;
     // It may have come while others were still being asked for news.
     while !follow.is_settled() {
-        let told = match timeout_at(until, follow.next()).await {
+        let since = hindered.as_ref().map(|(since, _)| *since + HINDERED);
+        let end = since.map_or(until, |at| at.min(until));
+        let told = match timeout_at(end, follow.next()).await {
             Ok(told) => told?,
             Err(_) => {
+                if let Some((_, why)) = hindered {
+                    return Err(Error::Hindered {
+                        seconds: HINDERED.as_secs(),
+                        why,
+                    });
+                }
                 return Err(Error::Still {
                     seconds: STALL.as_secs(),
                     last,
@@ -75,8 +88,12 @@ pub async fn complete(follow: &mut Follow, tell: &mut dyn FnMut(&Told)) -> Resul
         tell(&told);
         match told {
             Told::Failed(why) => return Err(Error::Failed(why)),
-            Told::Stalled(why) => last = why,
+            Told::Stalled(why) => {
+                let since = hindered.map_or_else(Instant::now, |(since, _)| since);
+                hindered = Some((since, why));
+            }
             Told::Progress { have, total, .. } => {
+                hindered = None;
                 until = Instant::now() + STALL;
                 last = format!("{have} of {total} pieces have come");
             }
@@ -121,6 +138,16 @@ pub enum Error {
         last: String,
         /// What came of each place.
         tried: Tried,
+    },
+    /// Something on this machine stands in the way.
+    #[error(
+        "{why}; it still was so after {seconds} s. What has come is kept: run it again when that is mended"
+    )]
+    Hindered {
+        /// How long.
+        seconds: u64,
+        /// What it is.
+        why: String,
     },
     /// Following broke.
     #[error(transparent)]

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,6 +20,10 @@ use crate::op::sample;
 pub const PEERS: usize = 3;
 /// How long any step may take before the demonstration gives up.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How soon it is noticed that somebody wants it to end.
+const BLINK: Duration = Duration::from_millis(100);
+/// How long a process may take to end when it is asked to.
+const END: Duration = Duration::from_secs(5);
 /// The sequence of a repository's first statement.
 const FIRST: u64 = 1;
 /// From how many pieces on every peer must give and get.
@@ -33,6 +38,8 @@ pub struct Setting {
     pub source: Option<PathBuf>,
     /// An empty folder for everything.
     pub folder: PathBuf,
+    /// Set by whoever wants it to end before its time.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// Something to show while it runs.
@@ -89,10 +96,22 @@ pub struct PeerOutcome {
 /// Where a part does not start, ends early or takes too long. What differs
 /// at the end is no error but [`Outcome::faults`].
 pub fn run(git: &Git, setting: &Setting, tell: &mut dyn FnMut(Step)) -> Result<Outcome, Error> {
+    play(git, setting, tell).map_err(|e| {
+        // The keyboard stops the programs at work here too, and one that ended
+        // so is not what the person wants to read of.
+        thread::sleep(BLINK);
+        match setting.stop.load(Ordering::Relaxed) {
+            true => Error::Interrupted,
+            false => e,
+        }
+    })
+}
+
+fn play(git: &Git, setting: &Setting, tell: &mut dyn FnMut(Step)) -> Result<Outcome, Error> {
     let mut stage = Stage::new(git, setting)?;
     let publisher = stage.folder("publisher.git");
     let source = stage.source(setting, &publisher, tell)?;
-    let expected = stage.judge_repository(&publisher)?;
+    let expected = stage.judge_repository(&publisher, false)?;
     let refs = stage.refs(&source)?;
 
     let tracker = stage.tracker()?;
@@ -157,7 +176,7 @@ pub fn run(git: &Git, setting: &Setting, tell: &mut dyn FnMut(Step)) -> Result<O
     for (peer, at) in outcome.peers.iter_mut().zip(arrived) {
         peer.push_ms = at.saturating_sub(pushed);
     }
-    let expected = stage.judge_repository(&publisher)?;
+    let expected = stage.judge_repository(&publisher, false)?;
     let refs = stage.refs(&publisher)?;
     stage.compare(&expected, &refs, &mut outcome, "after the push")?;
     judge(&mut outcome);
@@ -208,6 +227,7 @@ struct Actor {
 /// Everything that runs.
 struct Stage {
     gt: PathBuf,
+    stop: Arc<AtomicBool>,
     git: Git,
     folder: PathBuf,
     tracker: Option<Child>,
@@ -222,6 +242,7 @@ impl Stage {
         let (teller, events) = mpsc::channel();
         Ok(Self {
             gt: setting.gt.clone(),
+            stop: Arc::clone(&setting.stop),
             git: git
                 .elsewhere(&setting.folder)
                 // Neither the person's keys nor their configuration take part.
@@ -322,12 +343,9 @@ impl Stage {
     }
 
     fn publish(&self, repository: &Path, more: &[&str]) -> Result<String, Error> {
-        let output = self
-            .command(&["publish", "--prune"])
-            .arg("-C")
-            .arg(repository)
-            .args(more)
-            .output()?;
+        let mut command = self.command(&["publish", "--prune"]);
+        command.arg("-C").arg(repository).args(more);
+        let output = self.output(command)?;
         if !output.status.success() {
             let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(Error::Ended("gt publish".into(), words));
@@ -384,8 +402,17 @@ impl Stage {
 
     /// Takes in one event of any actor; `None` where none came in time.
     fn next(&mut self, until: Instant, tell: &mut dyn FnMut(Step)) -> Option<(usize, Value)> {
-        let left = until.checked_duration_since(Instant::now())?;
-        let (n, event) = self.events.recv_timeout(left).ok()?;
+        let (n, event) = loop {
+            let left = until.checked_duration_since(Instant::now())?;
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            match self.events.recv_timeout(left.min(BLINK)) {
+                Ok(event) => break event,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+            }
+        };
         let actor = &mut self.actors[n];
         let Some(event) = event else {
             actor.ended = Some("its process ended".into());
@@ -428,6 +455,7 @@ impl Stage {
         let mut seen: BTreeMap<usize, u64> = BTreeMap::new();
         while seen.len() < PEERS {
             let Some((n, event)) = self.next(until, tell) else {
+                self.go_on()?;
                 return Err(Error::Slow(what.to_owned()));
             };
             if let Some(why) = &self.actors[n].ended {
@@ -499,13 +527,53 @@ impl Stage {
         chain.reels().next().map(|r| r.length)
     }
 
+    /// Returns an error where somebody wants it to end.
+    fn go_on(&self) -> Result<(), Error> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+
+    /// Runs a command to its end, or kills it when this is to end early.
+    fn output(&self, mut command: Command) -> Result<Output, Error> {
+        self.go_on()?;
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let (tell, done) = mpsc::channel();
+        thread::spawn(move || tell.send(child.wait_with_output()));
+        loop {
+            match done.recv_timeout(BLINK) {
+                Ok(output) => {
+                    self.go_on()?;
+                    return Ok(output?);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(e) => return Err(io::Error::other(e).into()),
+            }
+            if let (Err(e), Some(pid)) = (self.go_on(), pid) {
+                let _ = kill_process(pid, Signal::TERM);
+                // It may still be writing into the folder that will be removed.
+                let _ = done.recv_timeout(END);
+                return Err(e);
+            }
+        }
+    }
+
     /// Returns what fsck says of a repository, and how it ends.
-    fn judge_repository(&self, path: &Path) -> Result<String, Error> {
-        let output = self
-            .git
-            .elsewhere(path)
-            .command(["fsck", "--full", "--strict", "--no-progress"])
-            .output()?;
+    fn judge_repository(&self, path: &Path, is_mirror: bool) -> Result<String, Error> {
+        let mut command =
+            self.git
+                .elsewhere(path)
+                .command(["fsck", "--full", "--strict", "--no-progress"]);
+        // What no ref reaches is not published, and a mirror must not have it.
+        if !is_mirror {
+            command.arg("--no-dangling");
+        }
+        let output = self.output(command)?;
         let mut lines: Vec<String> = String::from_utf8_lossy(&output.stdout)
             .lines()
             .chain(String::from_utf8_lossy(&output.stderr).lines())
@@ -532,7 +600,7 @@ impl Stage {
     ) -> Result<(), Error> {
         for n in 0..PEERS {
             let mirror = self.folder(&format!("peer-{}.git", n + 1));
-            let says = self.judge_repository(&mirror)?;
+            let says = self.judge_repository(&mirror, true)?;
             if says != fsck {
                 outcome.faults.push(format!(
                     "{when}, git fsck of peer {} says {says:?}, of the source {fsck:?}",
@@ -568,7 +636,7 @@ fn end(child: &mut Child) {
         if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);
         }
-        let until = Instant::now() + Duration::from_secs(5);
+        let until = Instant::now() + END;
         while Instant::now() < until {
             if !matches!(child.try_wait(), Ok(None)) {
                 return;
@@ -603,6 +671,9 @@ pub enum Error {
     /// A part ended before its time.
     #[error("{0} ended early: {1}")]
     Ended(String, String),
+    /// Somebody wanted it to end.
+    #[error("interrupted; every process has ended")]
+    Interrupted,
     /// A part took too long.
     #[error("expected {0} within 300 s, got none")]
     Slow(String),

@@ -178,7 +178,8 @@ impl Follow {
 
     /// Returns what was tried to find others, for a message to the person.
     pub fn tried(&self) -> Tried {
-        self.options.places.tried()
+        let followers: Vec<_> = self.shared.keys().map(|c| self.address_of(*c)).collect();
+        self.options.places.tried(&followers)
     }
 
     /// Tells whether everything of the newest statement is here, and for a

@@ -22,6 +22,9 @@ use crate::history::Ancestry;
 use crate::signing::{self, Sealer};
 use crate::state::{self, Sealed, State};
 
+/// How the name of a reel that is being made begins.
+const ENCODE: &str = "encode-";
+
 /// What a person wants published, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
@@ -417,8 +420,9 @@ fn make_reel(
     let number = earlier.last().map_or(0, |reel| reel.last + 1);
     let folder = state.partial();
     std::fs::create_dir_all(&folder)?;
+    remove_left_over(&folder)?;
     let mut file = tempfile::Builder::new()
-        .prefix("encode-")
+        .prefix(ENCODE)
         .tempfile_in(&folder)?;
     let moment = encode::Moment::new(&plain(&plan.after), &plain(&plan.before), head.as_deref());
     let encoded = {
@@ -464,6 +468,22 @@ fn make_reel(
         reel,
         objects: encoded.objects.len() as u64,
     }))
+}
+
+/// Removes the reel that a killed publication was about to make. Nobody else
+/// makes one: the lock is held.
+fn remove_left_over(folder: &Path) -> Result<(), io::Error> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(ENCODE.as_bytes())
+        {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns refs as gt-pack takes them.

@@ -99,18 +99,21 @@ fn prepare_mirror(
     let state = State::of(folder);
     if folder.exists() {
         let before = state.address().ok().flatten();
-        let same = before
-            .and_then(|text| text.parse::<Address>().ok())
-            .is_some_and(|a| a.rid == address.rid);
+        let same = match before.and_then(|text| text.parse::<Address>().ok()) {
+            Some(before) => before.rid == address.rid,
+            // Killed before even that was written.
+            None => has_only_state(folder),
+        };
         let empty = folder
             .read_dir()
             .map_err(|e| Failure::Broken(format!("{}: {e}", folder.display())))?
             .next()
             .is_none();
-        if same && state.is_mirror() {
+        let begun = same && (state.is_mirror() || has_only_state(folder));
+        if begun && is_prepared(&git.elsewhere(folder)) {
             return Ok(state);
         }
-        if !empty {
+        if !empty && !begun {
             return Err(Failure::Refused(format!(
                 "{} already exists and is not an empty directory",
                 folder.display()
@@ -119,6 +122,13 @@ fn prepare_mirror(
     }
     std::fs::create_dir_all(folder)
         .map_err(|e| Failure::Broken(format!("{}: {e}", folder.display())))?;
+    // First of all, so that a kill leaves what the next run knows again.
+    state.keep_address(typed).map_err(broken)?;
+    state.make_mirror().map_err(broken)?;
+    for lock in ["config.lock", "HEAD.lock"] {
+        // Left by a git that was killed while it made this repository.
+        let _ = std::fs::remove_file(folder.join(lock));
+    }
     let git = git.elsewhere(folder);
     git.ask(["init", "-q", "--bare", "."]).map_err(broken)?;
     for (key, value) in [
@@ -128,9 +138,27 @@ fn prepare_mirror(
     ] {
         git.ask(["config", key, value]).map_err(broken)?;
     }
-    state.keep_address(typed).map_err(broken)?;
-    state.make_mirror().map_err(broken)?;
     Ok(state)
+}
+
+/// Tells whether the bare repository was made to its end: the last thing that
+/// is written into its configuration is there.
+fn is_prepared(git: &Git) -> bool {
+    let last = ["--git-dir=.", "config", "--get", "remote.origin.mirror"];
+    git.ask(last).is_ok_and(|value| value == "true")
+}
+
+/// Tells whether nothing but the first words of a clone lies in a folder.
+fn has_only_state(folder: &Path) -> bool {
+    let names = |folder: &Path| -> Vec<OsString> {
+        let entries = folder.read_dir().into_iter().flatten();
+        entries.flatten().map(|e| e.file_name()).collect()
+    };
+    names(folder).iter().all(|name| name == "gt")
+        && names(&folder.join("gt")).iter().all(|name| {
+            let name = name.as_encoded_bytes();
+            name.starts_with(b"address") || name.starts_with(b"mirror")
+        })
 }
 
 /// Lets git clone, with the remote helper that lies beside this program.

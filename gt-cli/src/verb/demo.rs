@@ -1,10 +1,12 @@
 //! `gt demo`.
 
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Failure, broken};
+use super::{Failure, asked_to_end, broken, end, runtime};
 use crate::Env;
 use crate::args::Demo;
 use crate::git::Git;
@@ -53,11 +55,20 @@ pub fn run(env: &mut Env, words: &Demo) -> Result<(), Failure> {
         gt: std::env::current_exe().map_err(broken)?,
         source,
         folder,
+        stop: Arc::new(AtomicBool::new(false)),
     };
+    // Ctrl-C and a polite kill end every process and remove the folder.
+    let runtime = runtime()?;
+    let stop = Arc::clone(&setting.stop);
+    runtime.spawn(async move {
+        asked_to_end().await;
+        stop.store(true, Ordering::Relaxed);
+    });
     let outcome = {
         let mut shown = Shown::new(&mut *env.stderr, env.terminal);
         let outcome = demo::run(&git, &setting, &mut |step| shown.show(step));
         shown.end();
+        end(runtime);
         outcome.map_err(|e| Failure::Refused(e.to_string()))?
     };
     table(&mut *env.stdout, &outcome).map_err(broken)?;

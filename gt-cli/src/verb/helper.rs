@@ -61,6 +61,8 @@ pub fn run(env: &mut Env) -> Result<(), Failure> {
         allow_stale: allow_stale.as_deref() == Some("true"),
         now: env.now,
         shower,
+        part: false,
+        abandoned: env.abandoned,
     };
     let served = remote::serve(&mut *env.stdin, &mut *env.stdout, &mut session);
     session.stop();
@@ -94,6 +96,9 @@ struct Session<'a> {
     allow_stale: bool,
     now: fn() -> u64,
     shower: Shower<'a>,
+    /// Whether the person was told that no part can be had.
+    part: bool,
+    abandoned: fn() -> bool,
 }
 
 impl Session<'_> {
@@ -143,10 +148,28 @@ impl Session<'_> {
     }
 }
 
+/// Ends work for a git that is gone: it was killed, and may have removed the
+/// repository that this would go on filling.
+async fn unless_abandoned<T>(
+    abandoned: fn() -> bool,
+    work: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    let gone = async {
+        while !abandoned() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = gone => Err("git has ended; what has come is kept".into()),
+    }
+}
+
 impl Remote for Session<'_> {
     fn list(&mut self) -> Result<Listing, String> {
         let runtime = self.runtime.take().ok_or("the helper has ended")?;
-        let learnt = runtime.block_on(self.learn());
+        let abandoned = self.abandoned;
+        let learnt = runtime.block_on(unless_abandoned(abandoned, self.learn()));
         self.runtime = Some(runtime);
         let follow = self.follow.insert(learnt?);
         let statement = follow.statement().ok_or("no statement was learnt")?;
@@ -170,12 +193,12 @@ impl Remote for Session<'_> {
         }
         let shower = &mut self.shower;
         let mut tell = |told: &crate::told::Told| shower.show(told);
-        runtime.block_on(async {
+        runtime.block_on(unless_abandoned(self.abandoned, async {
             follow.bring().await.map_err(|e| e.to_string())?;
             bring::complete(follow, &mut tell)
                 .await
                 .map_err(|e| e.to_string())
-        })?;
+        }))?;
         let state = State::of(&self.common_dir);
         if state.address().map_err(|e| e.to_string())?.is_none() {
             // So that `gt seed` in this clone knows where to look.
@@ -191,6 +214,14 @@ impl Remote for Session<'_> {
                 self.shower.loud = level > 0;
                 self.shower.terse = level < 2;
             }
+            Choice::Part if !self.part => {
+                self.part = true;
+                self.shower.say(
+                    "warning: gt:// brings the whole history with all objects: \
+                     a depth or a filter has no effect",
+                );
+            }
+            Choice::Part => {}
         }
     }
 }

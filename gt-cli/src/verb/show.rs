@@ -11,6 +11,8 @@ pub(super) struct Shower<'a> {
     out: &'a mut (dyn Write + Send),
     meter: Option<Meter>,
     last: Option<(u64, u64, u64)>,
+    /// What the transfer waits for, as it was said last.
+    waits: Option<String>,
     terminal: bool,
     /// Whether only warnings are shown beside progress, as git does.
     pub(super) terse: bool,
@@ -26,6 +28,7 @@ impl<'a> Shower<'a> {
             out,
             meter: None,
             last: None,
+            waits: None,
             terminal,
             terse: false,
             loud: true,
@@ -51,6 +54,13 @@ impl<'a> Shower<'a> {
         }
         if !self.loud {
             return;
+        }
+        if let Told::Stalled(why) = told {
+            // It is tried again every few seconds: once said is enough.
+            if self.waits.as_ref() == Some(why) {
+                return;
+            }
+            self.waits = Some(why.clone());
         }
         let usual = !matches!(
             told,

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod brought;
+mod hostile;
+mod killed;
+mod proxy;
 mod published;
 mod refused;
 mod sealed;
+mod unusual;
 mod world;

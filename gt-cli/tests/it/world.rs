@@ -2,10 +2,13 @@
 //! with the test.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 
 /// How long a process may take to say what is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -13,6 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct World {
     dir: tempfile::TempDir,
     home: String,
+}
+
+/// A process and all that it starts.
+pub(crate) struct Group {
+    child: Child,
 }
 
 /// A process that is killed when it is dropped.
@@ -149,6 +157,41 @@ impl World {
         Running { child, lines }
     }
 
+    /// Adds a file that does not compress.
+    pub(crate) fn noise(&self, repository: &str, size: usize) {
+        let mut state = 0x9e37_79b9_7f4a_7c15u64;
+        let bytes: Vec<u8> = (0..size)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 32) as u8
+            })
+            .collect();
+        std::fs::write(self.path(repository).join("noise"), bytes).unwrap();
+        self.git(&["-C", repository, "add", "noise"]);
+        self.git(&["-C", repository, "commit", "-q", "-m", "noise"]);
+    }
+
+    /// Returns the path of test data that others made.
+    pub(crate) fn data(&self, name: &str) -> String {
+        let folder = std::env::var("GT_DATA").expect("GT_DATA names the folder of test data");
+        format!("{folder}/{name}")
+    }
+
+    /// Starts a program as the head of a process group of its own.
+    pub(crate) fn group(&self, program: &str, args: &[&str]) -> Group {
+        let child = self
+            .command(program)
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        Group { child }
+    }
+
     /// All refs of a repository as one text.
     pub(crate) fn refs(&self, repository: &str) -> String {
         self.git(&["-C", repository, "for-each-ref", "refs/heads", "refs/tags"])
@@ -200,6 +243,41 @@ impl Running {
 
     /// Kills it as a loss of power would.
     pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Group {
+    /// Kills all of them as a loss of power would.
+    pub(crate) fn kill(&mut self) {
+        let head = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        let _ = kill_process_group(head, Signal::KILL);
+        self.child.wait().unwrap();
+    }
+
+    /// Asks the head alone to end; returns its exit code.
+    pub(crate) fn ask_to_end(&mut self, patience: Duration) -> Option<i32> {
+        let head = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(head, Signal::TERM).unwrap();
+        let until = Instant::now() + patience;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+
+    /// Tells whether any process of the group is left.
+    pub(crate) fn lives(&self) -> bool {
+        let head = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        test_kill_process_group(head).is_ok()
+    }
+
+    /// Kills the head and leaves the others.
+    pub(crate) fn kill_alone(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

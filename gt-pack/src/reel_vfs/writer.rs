@@ -64,7 +64,10 @@ impl ReadAt for Writer {
 impl WriteAt for Writer {
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         match offset.checked_add(data.len() as u64) {
-            Some(end) if end <= self.size => self.file.write_all_at(data, offset),
+            Some(end) if end <= self.size => self.file.write_all_at(data, offset).map_err(|e| {
+                let path = self.inner.partial(&self.inner.reels[self.place]);
+                io::Error::new(e.kind(), format!("{}: {e}", path.display()))
+            }),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(

@@ -17,8 +17,8 @@ use crate::{InfoHash, PeerSource};
 
 /// How long after a change the resume data is written.
 const NOTE_LATER: Duration = Duration::from_secs(10);
-/// The same for what cannot be found again by hashing: layers and closed
-/// files.
+/// The same for what costs much to find again by hashing: closed files, and
+/// layers that were made from them.
 pub(super) const NOTE_SOON: Duration = Duration::from_secs(1);
 
 pub(super) struct Room {

@@ -93,12 +93,15 @@ impl Places {
         Ok(vec![Arc::new(Tiers::new(tiers, seed))])
     }
 
-    /// Returns what came of each place.
-    pub fn tried(&self) -> Tried {
+    /// Returns what came of each place; `followers` said that they have it.
+    pub(super) fn tried(&self, followers: &[SocketAddr]) -> Tried {
         let mut lines: Vec<String> = self
             .peers
             .iter()
-            .map(|p| format!("peer {p}: did not say that it has the repository"))
+            .map(|p| match followers.contains(p) {
+                true => format!("peer {p}: connected"),
+                false => format!("peer {p}: did not say that it has the repository"),
+            })
             .collect();
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         lines.extend(log.iter().map(|r| format!("{}: {}", r.name, r.outcome)));
@@ -198,7 +201,7 @@ mod tests {
         };
         let asked = sources[0].announce(announce);
         let _ = tokio::time::timeout(Duration::from_secs(10), asked).await;
-        places.tried().to_string()
+        places.tried(&[]).to_string()
     }
 
     /// What a statement names is a stranger's word: it must not make us ask a

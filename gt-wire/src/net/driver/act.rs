@@ -181,7 +181,10 @@ impl Driver {
                 }
             }
             swarm::Event::LayerLearnt(_) => {
-                room.changed(now, true);
+                // Without it no piece of the file can be checked after a kill,
+                // and all of them would be fetched again. Many layers that
+                // come at once share a note, since one is written at a time.
+                room.note_at = Some(now);
                 return;
             }
             swarm::Event::Complete => Event::Complete { torrent },
