@@ -1,9 +1,7 @@
 //! Bringing a repository here once: who has it, what is newest, all of it;
 //! each wait bounded and ended with a reason.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, timeout_at};
+use std::time::{Duration, Instant};
 
 use crate::op::follow::{self, Follow, Tried};
 use crate::told::Told;
@@ -15,6 +13,9 @@ const STALL: Duration = Duration::from_secs(60);
 /// How long what stands in the way here, such as a full disk, may last. Others
 /// cannot help with it, so that it is shorter.
 const HINDERED: Duration = Duration::from_secs(20);
+
+/// How many refusals are remembered for the message.
+const REFUSED: usize = 8;
 
 /// Waits until somebody has told what the newest statement is.
 ///
@@ -30,27 +31,31 @@ pub async fn learn(
     let mut answered = false;
     let mut refused = Vec::new();
     loop {
-        let told = match timeout_at(until, follow.next()).await {
-            Ok(told) => told?,
-            Err(_) if answered => return Ok(()),
-            Err(_) => {
-                return Err(Error::Nobody {
-                    seconds: patience.as_secs(),
-                    tried: follow.tried(),
-                    refused,
-                });
+        if let Some(told) = follow.next().await? {
+            tell(&told);
+            match told {
+                Told::Statement { from: Some(_), .. } | Told::Confirmed(_) => {
+                    answered = true;
+                    until = end.min(Instant::now() + GRACE);
+                }
+                Told::Refused { from, why } if refused.len() < REFUSED => {
+                    refused.push(format!("{from}: {why}"));
+                }
+                Told::Failed(why) => return Err(Error::Failed(why)),
+                _ => {}
             }
-        };
-        tell(&told);
-        match &told {
-            Told::Statement { from: Some(_), .. } | Told::Confirmed(_) => {
-                answered = true;
-                until = end.min(Instant::now() + GRACE);
-            }
-            Told::Refused { from, why } => refused.push(format!("{from}: {why}")),
-            Told::Failed(why) => return Err(Error::Failed(why.clone())),
-            _ => {}
         }
+        if Instant::now() < until {
+            continue;
+        }
+        if answered {
+            return Ok(());
+        }
+        return Err(Error::Nobody {
+            seconds: patience.as_secs(),
+            tried: follow.tried(),
+            refused,
+        });
     }
 }
 
@@ -67,40 +72,41 @@ pub async fn complete(follow: &mut Follow, tell: &mut dyn FnMut(&Told)) -> Resul
     let mut hindered: Option<(Instant, String)> = None;
     // It may have come while others were still being asked for news.
     while !follow.is_settled() {
-        let since = hindered.as_ref().map(|(since, _)| *since + HINDERED);
-        let end = since.map_or(until, |at| at.min(until));
-        let told = match timeout_at(end, follow.next()).await {
-            Ok(told) => told?,
-            Err(_) => {
-                if let Some((_, why)) = hindered {
-                    return Err(Error::Hindered {
-                        seconds: HINDERED.as_secs(),
-                        why,
-                    });
+        if let Some(told) = follow.next().await? {
+            tell(&told);
+            match told {
+                Told::Failed(why) => return Err(Error::Failed(why)),
+                Told::Stalled(why) => {
+                    let since = hindered.map_or_else(Instant::now, |(since, _)| since);
+                    hindered = Some((since, why));
                 }
-                return Err(Error::Still {
-                    seconds: STALL.as_secs(),
-                    last,
-                    tried: follow.tried(),
-                });
+                Told::Progress { have, total, .. } => {
+                    hindered = None;
+                    until = Instant::now() + STALL;
+                    last = format!("{have} of {total} pieces have come");
+                }
+                // A block may be far smaller than a piece on a slow line.
+                Told::Traffic(traffic) if traffic.downloaded > 0 => {
+                    until = Instant::now() + STALL;
+                }
+                Told::Reel(_) | Told::Statement { .. } => until = Instant::now() + STALL,
+                _ => {}
             }
-        };
-        tell(&told);
-        match told {
-            Told::Failed(why) => return Err(Error::Failed(why)),
-            Told::Stalled(why) => {
-                let since = hindered.map_or_else(Instant::now, |(since, _)| since);
-                hindered = Some((since, why));
-            }
-            Told::Progress { have, total, .. } => {
-                hindered = None;
-                until = Instant::now() + STALL;
-                last = format!("{have} of {total} pieces have come");
-            }
-            // A block may be far smaller than a piece on a slow line.
-            Told::Traffic(traffic) if traffic.downloaded > 0 => until = Instant::now() + STALL,
-            Told::Reel(_) | Told::Statement { .. } => until = Instant::now() + STALL,
-            _ => {}
+        }
+        if let Some((since, why)) = &hindered
+            && since.elapsed() > HINDERED
+        {
+            return Err(Error::Hindered {
+                seconds: HINDERED.as_secs(),
+                why: why.clone(),
+            });
+        }
+        if Instant::now() >= until {
+            return Err(Error::Still {
+                seconds: STALL.as_secs(),
+                last,
+                tried: follow.tried(),
+            });
         }
     }
     for told in follow.drain() {

@@ -1,7 +1,9 @@
 //! `gt seed`.
 
 use std::io::Write;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use gt_trust::Address;
 
@@ -89,42 +91,50 @@ pub(super) async fn serve(
     follow: &mut Follow,
     as_json: bool,
 ) -> Result<(), Failure> {
-    let asked = asked_to_end();
-    tokio::pin!(asked);
-    let mut report = tokio::time::interval(REPORT);
-    report.reset();
+    // The follower must not be cancelled in the midst of its work: whoever
+    // asks us to end is heard between two of its steps.
+    let ended = Arc::new(AtomicBool::new(false));
+    let asked = tokio::spawn({
+        let ended = Arc::clone(&ended);
+        async move {
+            asked_to_end().await;
+            ended.store(true, Ordering::Relaxed);
+        }
+    });
+    let mut reported = Instant::now();
     let mut newest = Traffic::default();
     let mut told_before = 0;
     let mut shower = Shower::new(&mut *env.stderr, env.terminal);
     let ended = loop {
-        tokio::select! {
-            () = &mut asked => break Ok(()),
-            _ = report.tick() => {
-                let sum = newest.uploaded + newest.downloaded;
-                if sum != told_before && !as_json {
-                    told_before = sum;
-                    let peers = newest.peers.len();
-                    shower.say(&show::traffic(newest.uploaded, newest.downloaded, peers));
-                }
-            }
-            told = follow.next() => {
-                let told = match told {
-                    Ok(told) => told,
-                    Err(e) => break Err(broken(e)),
-                };
-                if let Told::Traffic(traffic) = &told {
-                    newest = traffic.clone();
-                }
-                if as_json {
-                    if !show::json(&mut *env.stdout, &told) {
-                        break Ok(());
-                    }
-                } else {
-                    shower.show(&told);
-                }
+        if ended.load(Ordering::Relaxed) {
+            break Ok(());
+        }
+        if reported.elapsed() > REPORT {
+            reported = Instant::now();
+            let sum = newest.uploaded + newest.downloaded;
+            if sum != told_before && !as_json {
+                told_before = sum;
+                let peers = newest.peers.len();
+                shower.say(&show::traffic(newest.uploaded, newest.downloaded, peers));
             }
         }
+        let told = match follow.next().await {
+            Ok(Some(told)) => told,
+            Ok(None) => continue,
+            Err(e) => break Err(broken(e)),
+        };
+        if let Told::Traffic(traffic) = &told {
+            newest = traffic.clone();
+        }
+        if as_json {
+            if !show::json(&mut *env.stdout, &told) {
+                break Ok(());
+            }
+        } else {
+            shower.show(&told);
+        }
     };
+    asked.abort();
     follow.stop().await;
     let _ = env.stdout.flush();
     ended

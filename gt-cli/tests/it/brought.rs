@@ -194,3 +194,23 @@ fn mirror_prune_leaves_state() {
             .contains("refs/gt")
     );
 }
+
+#[test]
+fn keep_removed_then_not_have() {
+    let world = World::new();
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    let (_seed, place) = world.seed("work", &[]);
+    let address = with_peer(&address, &place);
+    world.gt(&["clone", "--mirror", &address, "mirror.git"]);
+    let (mirror, _) = world.seed("mirror.git", &["--peer", &place]);
+    mirror.wait_for("complete");
+    // What keeps the packs is removed, and somebody's clean-up takes them.
+    for name in packs(&world, "mirror.git") {
+        std::fs::remove_file(world.path("mirror.git/objects/pack").join(name)).unwrap();
+    }
+    let told = mirror.wait_for("stalled");
+    assert!(told["why"].as_str().unwrap().contains("taken away"));
+    mirror.wait_for("complete");
+    world.fsck("mirror.git");
+}

@@ -173,7 +173,7 @@ fn keyring_without_revocation_changes_nothing() {
     let (remembered, silent) = ([held.clone()], clean.certificate());
     let delegates = [clean.fingerprint()];
     let forgets = |others: &[Vec<u8>]| Keyring::forgets(&held, others, &delegates);
-    assert!(forgets(&[silent.clone()]));
+    assert!(forgets(std::slice::from_ref(&silent)));
     assert!(!forgets(&[silent.clone(), held.clone()]));
     assert!(!Keyring::forgets(&held, &[], &[]), "nobody's");
     assert!(!Keyring::forgets(&silent, &[], &delegates));
