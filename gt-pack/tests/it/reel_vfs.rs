@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Mutex;
 
+use gt_pack::encode;
+use gt_pack::published::Nothing;
 use gt_pack::reel_vfs::Options;
+use gt_pack::repository::GitRepository;
 use gt_pack::{Chain, ReelVfs, import};
 use gt_vfs::contract::{self, Subject};
-use gt_vfs::{ContentId, ReadAt, VPath, Verdict, Vfs};
+use gt_vfs::{ContentId, ReadAt, Root, VPath, Verdict, Vfs};
 
 use crate::git::Git;
 use crate::reel::{Made, published};
@@ -239,4 +242,38 @@ fn mirror_prune_leaves_state() {
     git.run(["fetch", "-q", "--prune"]);
     git.run(["gc", "-q", "--prune=now"]);
     assert_served(&open(&git, &reels), &reels);
+}
+
+/// A statement may name a recipe that does not make its reel. What is made by
+/// the recipe is then other bytes: they are dropped, and the reel is fetched.
+#[test]
+fn recipe_mismatch_downloads() {
+    let (source, mut reels) = published();
+    for made in &mut reels {
+        made.reel.recipe = Some(encode::RECIPE.to_owned());
+    }
+    let git = Git::bare();
+    let vfs = open(&git, &reels);
+    let first = &reels[0];
+    let refs: Vec<_> = first.refs.clone().into_iter().collect();
+    let mut local = Vec::new();
+    encode::reel(
+        &GitRepository::open(&source.dir()).unwrap(),
+        &Nothing,
+        &encode::Moment::new(&refs, &[], Some(b"refs/heads/main")),
+        &encode::Options::default(),
+        &mut local,
+    )
+    .unwrap()
+    .unwrap();
+    assert_ne!(Root::of(&local), first.reel.root);
+    local.resize(first.bytes.len(), 0);
+    let writer = vfs.create(&path(first), first.reel.length).unwrap();
+    writer.write_at(0, &local).unwrap();
+    assert!(!writer.close().unwrap().is_accept());
+    assert!(vfs.list().unwrap().is_empty(), "nothing of it is held");
+    for made in &reels {
+        assert_eq!(put(&vfs, made).unwrap(), Verdict::Accept);
+    }
+    assert_served(&vfs, &reels);
 }
