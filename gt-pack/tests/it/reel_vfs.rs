@@ -258,7 +258,7 @@ fn recipe_mismatch_downloads() {
     let refs: Vec<_> = first.refs.clone().into_iter().collect();
     let mut local = Vec::new();
     encode::reel(
-        &GitRepository::open(&source.dir()).unwrap(),
+        &GitRepository::open(source.dir()).unwrap(),
         &Nothing,
         &encode::Moment::new(&refs, &[], Some(b"refs/heads/main")),
         &encode::Options::default(),
