@@ -22,6 +22,9 @@ use crate::{ContentId, Entry, ReadAt, VPath, Verdict, Vfs, WriteAt};
 /// Where partial files lie.
 const PARTIAL: &[u8] = b".gt-partial";
 
+/// How often the folder of a partial file is made again.
+const TRIES: usize = 16;
+
 /// A [`Vfs`] over one folder. It accepts every file that is closed.
 #[derive(Debug)]
 pub struct Folder {
@@ -80,6 +83,26 @@ impl Folder {
         Ok(dir)
     }
 
+    /// Opens the file that is filled in, and the folder that it lies in.
+    fn begin(&self, path: &VPath) -> io::Result<(OwnedFd, File)> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        for _ in 0..TRIES {
+            let opened = self.parent(Place::Partial, path, true).and_then(|from| {
+                let file = rustix::fs::openat(&from, path.name(), flags, mode)?;
+                Ok((from, File::from(file)))
+            });
+            match opened {
+                // Another file was closed, and took the empty folder away.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                opened => return opened,
+            }
+        }
+        Err(io::Error::other(format!(
+            "the folder of the partial {path} is removed again and again"
+        )))
+    }
+
     fn whole_exists(&self, path: &VPath) -> io::Result<bool> {
         let dir = match self.parent(Place::Whole, path, false) {
             Ok(dir) => dir,
@@ -134,22 +157,16 @@ impl Vfs for Folder {
                 format!("{path} is whole already"),
             ));
         }
-        let from = self.parent(Place::Partial, path, true)?;
         let into = self.parent(Place::Whole, path, true)?;
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(
-            &from,
-            path.name(),
-            flags,
-            Mode::from_raw_mode(0o666),
-        )?);
+        let (from, file) = self.begin(path)?;
         if file.metadata()?.len() != size {
             file.set_len(size)?;
         }
         Ok(Box::new(Partial {
             file,
             size,
-            name: path.name().into(),
+            path: path.clone(),
+            root: self.dir.try_clone()?,
             from,
             into,
         }))
@@ -191,7 +208,7 @@ fn walk(dir: &OwnedFd, prefix: &[u8], entries: &mut Vec<Entry>) -> io::Result<()
         };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
-                entries.push(Entry::new(vpath, u64::try_from(stat.st_size).unwrap_or(0)));
+                entries.push(entry_of(vpath, &stat));
             }
             FileType::Directory => {
                 path.push(b'/');
@@ -202,6 +219,16 @@ fn walk(dir: &OwnedFd, prefix: &[u8], entries: &mut Vec<Entry>) -> io::Result<()
         }
     }
     Ok(())
+}
+
+fn entry_of(path: VPath, stat: &rustix::fs::Stat) -> Entry {
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    let modified = stat.st_mtime.checked_mul(1_000_000_000);
+    Entry {
+        modified: modified.and_then(|seconds| seconds.checked_add(nanos)),
+        ..Entry::new(path, size)
+    }
 }
 
 struct Whole {
@@ -230,9 +257,32 @@ impl ReadAt for Whole {
 struct Partial {
     file: File,
     size: u64,
-    name: Box<[u8]>,
+    path: VPath,
+    root: OwnedFd,
     from: OwnedFd,
     into: OwnedFd,
+}
+
+impl Partial {
+    /// Removes the folders of partial files that have become empty, from the
+    /// inside out; what is not empty, or is in use, stays.
+    fn tidy(&self) {
+        let mut steps: Vec<&[u8]> = std::iter::once(PARTIAL)
+            .chain(self.path.components())
+            .collect();
+        steps.pop();
+        while let Some(last) = steps.pop() {
+            let above = steps.iter().try_fold(None, |above: Option<OwnedFd>, step| {
+                let above = above.as_ref().unwrap_or(&self.root);
+                rustix::fs::openat(above, *step, dir_flags(), Mode::empty()).map(Some)
+            });
+            let Ok(above) = above else { return };
+            let above = above.as_ref().unwrap_or(&self.root);
+            if rustix::fs::unlinkat(above, last, AtFlags::REMOVEDIR).is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl ReadAt for Partial {
@@ -267,9 +317,11 @@ impl WriteAt for Partial {
 
     fn close(self: Box<Self>) -> io::Result<Verdict> {
         self.file.sync_all()?;
-        rustix::fs::renameat(&self.from, &*self.name, &self.into, &*self.name)?;
+        let name = self.path.name();
+        rustix::fs::renameat(&self.from, name, &self.into, name)?;
         // The new name must survive a loss of power as well.
         rustix::fs::fsync(&self.into)?;
+        self.tidy();
         Ok(Verdict::Accept)
     }
 }
@@ -286,6 +338,29 @@ fn read_inside(file: &File, size: u64, offset: u64, buf: &mut [u8]) -> io::Resul
 }
 
 impl Folder {
+    /// Returns what [`list`](Vfs::list) tells of one file, without looking at
+    /// the others; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn entry(&self, path: &VPath) -> io::Result<Option<Entry>> {
+        let stat = self.parent(Place::Whole, path, false).and_then(|dir| {
+            Ok(rustix::fs::statat(
+                &dir,
+                path.name(),
+                AtFlags::SYMLINK_NOFOLLOW,
+            )?)
+        });
+        match stat {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                Ok(Some(entry_of(path.clone(), &stat)))
+            }
+            Ok(_) => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Returns where a whole file lies, for programs that want a path.
     pub fn path_of(&self, path: &VPath) -> PathBuf {
         path.components().fold(self.root.clone(), |at, c| {
@@ -355,6 +430,39 @@ mod tests {
     }
 
     #[test]
+    fn nothing_empty_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let vfs = Folder::open(dir.path()).unwrap();
+        let write = |path: &str| {
+            let path = VPath::parse(path.as_bytes()).unwrap();
+            let writer = vfs.create(&path, 1).unwrap();
+            writer.write_at(0, b"x").unwrap();
+            writer
+        };
+        let (one, two) = (write("a/b/one"), write("a/two"));
+        assert_eq!(one.close().unwrap(), Verdict::Accept);
+        assert!(!dir.path().join(".gt-partial/a/b").exists());
+        assert!(dir.path().join(".gt-partial/a/two").exists());
+        assert_eq!(two.close().unwrap(), Verdict::Accept);
+        assert!(!dir.path().join(".gt-partial").exists());
+        assert_eq!(vfs.list().unwrap().len(), 2);
+        // Many at once do not take each other's folders away.
+        std::thread::scope(|scope| {
+            for n in 0..4 {
+                let write = &write;
+                scope.spawn(move || {
+                    for m in 0..50 {
+                        let verdict = write(&format!("c/d/{n}-{m}")).close();
+                        assert_eq!(verdict.unwrap(), Verdict::Accept);
+                    }
+                });
+            }
+        });
+        assert_eq!(vfs.list().unwrap().len(), 202);
+        assert!(!dir.path().join(".gt-partial").exists());
+    }
+
+    #[test]
     fn partial_bytes_survive_another_opening() {
         let dir = tempfile::tempdir().unwrap();
         let path = VPath::parse(b"a/b").unwrap();
@@ -370,6 +478,22 @@ mod tests {
         assert_eq!(&back, b"\0\0hello\0");
         assert!(writer.close().unwrap().is_accept());
         assert_eq!(std::fs::read(vfs.path_of(&path)).unwrap(), back);
+    }
+
+    #[test]
+    fn one_entry_is_as_it_is_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("a")).unwrap();
+        std::fs::write(dir.path().join("a/b"), "text").unwrap();
+        symlink("b", dir.path().join("a/link")).unwrap();
+        let vfs = Folder::open(dir.path()).unwrap();
+        let path = |text: &str| VPath::parse(text.as_bytes()).unwrap();
+        let entry = vfs.entry(&path("a/b")).unwrap();
+        assert!(entry.as_ref().is_some_and(|e| e.modified.is_some()));
+        assert_eq!(vfs.list().unwrap(), Vec::from_iter(entry));
+        for none in ["a", "a/link", "a/c", "b/c"] {
+            assert_eq!(vfs.entry(&path(none)).unwrap(), None, "{none}");
+        }
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub struct Entry {
     pub size: u64,
     /// What it is whatever it is called, where the backend knows.
     pub id: Option<ContentId>,
+    /// When it was last written, in nanoseconds since 1970, where the backend
+    /// knows: whoever remembers it notices that somebody changed the file.
+    pub modified: Option<i64>,
 }
 
 impl Entry {
@@ -79,6 +82,7 @@ impl Entry {
             path,
             size,
             id: None,
+            modified: None,
         }
     }
 
