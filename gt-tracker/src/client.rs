@@ -2,7 +2,6 @@
 
 mod fetch;
 mod tiers;
-mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,17 +9,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use gt_wire::source::{Announce, Announced, Announcing, SourceError};
+use gt_wire::url::Url;
 use gt_wire::{InfoHash, PeerId, PeerSource};
 use hyper::StatusCode;
 
 use self::fetch::{Fetch, FetchError};
-use self::url::Url;
 use crate::announce::{Answer, AnswerError, Peers, Request};
 use crate::{limits, scrape};
 
 pub use self::tiers::Tiers;
-pub use self::url::UrlError;
-pub use crate::reach::Reach;
+pub use gt_wire::reach::Reach;
+pub use gt_wire::url::UrlError;
 
 /// A tracker that is asked over HTTP (BEP 3, 7, 23, 48).
 #[derive(Debug)]

@@ -5,7 +5,6 @@ mod chance;
 pub mod client;
 pub mod limits;
 mod query;
-mod reach;
 pub mod registry;
 pub mod scrape;
 pub mod server;

@@ -16,10 +16,6 @@ pub const REQUEST_HEAD: usize = 16 << 10;
 /// Headers in a request or an answer. Browsers send about 15.
 pub const HEADERS: usize = 64;
 
-/// The longest URL of a tracker, in bytes. Announce URLs with a pass key have
-/// about 100.
-pub const URL: usize = 2048;
-
 /// The longest free field in a query or an answer (key, tracker id), in bytes.
 pub const TOKEN: usize = 256;
 

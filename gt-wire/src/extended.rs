@@ -3,6 +3,7 @@
 pub(crate) mod scan;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 
@@ -27,6 +28,8 @@ pub struct Extensions {
     pub metadata_size: Option<u32>,
     /// It wants nothing (`upload_only`, BEP 21).
     pub upload_only: bool,
+    /// Our address as it sees us (`yourip`).
+    pub your_ip: Option<IpAddr>,
 }
 
 impl Extensions {
@@ -65,11 +68,17 @@ impl Extensions {
                 (b"p", Item::Int(n)) => next.port = u16::try_from(n).ok().filter(|p| *p != 0),
                 (b"v", Item::Text(text)) => {
                     let text = &text[..text.len().min(64)];
-                    next.client = Some(String::from_utf8_lossy(text).into_owned());
+                    // What is no text takes more room as text.
+                    let mut text = String::from_utf8_lossy(text).into_owned();
+                    while text.len() > 64 {
+                        text.pop();
+                    }
+                    next.client = Some(text);
                 }
                 (b"reqq", Item::Int(n)) => next.queue = u32::try_from(n).ok(),
                 (b"metadata_size", Item::Int(n)) => next.metadata_size = u32::try_from(n).ok(),
                 (b"upload_only", Item::Int(n)) => next.upload_only = n != 0,
+                (b"yourip", Item::Text(raw)) => next.your_ip = address(raw),
                 _ => {}
             }
         })?;
@@ -115,9 +124,23 @@ impl Extensions {
             text(&mut out, b"v");
             text(&mut out, client.as_bytes());
         }
+        if let Some(ip) = self.your_ip {
+            text(&mut out, b"yourip");
+            match ip {
+                IpAddr::V4(ip) => text(&mut out, &ip.octets()),
+                IpAddr::V6(ip) => text(&mut out, &ip.octets()),
+            }
+        }
         out.push(b'e');
         out.into()
     }
+}
+
+fn address(raw: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(raw).map(IpAddr::from);
+    let six = || <[u8; 16]>::try_from(raw).map(IpAddr::from);
+    let ip = four.or_else(|_| six()).ok()?;
+    Some(ip.to_canonical())
 }
 
 pub(crate) fn text(out: &mut Vec<u8>, text: &[u8]) {
@@ -165,14 +188,32 @@ mod tests {
             queue in prop::option::of(any::<u32>()),
             metadata_size in prop::option::of(any::<u32>()),
             upload_only: bool,
+            your_ip in prop::option::of(any::<[u8; 4]>().prop_map(IpAddr::from)),
         ) {
-            let said = Extensions { numbers, port, client, queue, metadata_size, upload_only };
+            let said = Extensions { numbers, port, client, queue, metadata_size, upload_only, your_ip };
             prop_assert_eq!(Extensions::read(&said.write()).unwrap(), said);
         }
 
         #[test]
         fn garbage_never_panics(raw in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Extensions::read(&raw);
+            if let Ok(said) = Extensions::read(&raw) {
+                prop_assert_eq!(Extensions::read(&said.write()).unwrap(), said);
+            }
+        }
+
+        #[test]
+        fn almost_right_is_read_the_same_again(
+            name in prop::collection::vec(any::<u8>(), 0..90),
+            client in prop::collection::vec(any::<u8>(), 0..90),
+        ) {
+            let mut raw = b"d1:md".to_vec();
+            text(&mut raw, &name);
+            raw.extend_from_slice(b"i3ee");
+            text(&mut raw, b"v");
+            text(&mut raw, &client);
+            raw.push(b'e');
+            let said = Extensions::read(&raw).unwrap();
+            prop_assert_eq!(Extensions::read(&said.write()).unwrap(), said);
         }
     }
 

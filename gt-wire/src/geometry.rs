@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use gt_vfs::content::{self, BLOCK, Hash};
 use gt_vfs::{Root, VPath};
@@ -134,14 +135,16 @@ impl File {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Geometry {
     piece_length: u64,
-    files: Vec<File>,
+    /// Shared by copies: the swarm and the driver each hold a layout of every
+    /// torrent.
+    files: Arc<[File]>,
     /// Where each file begins, in bytes from the start of piece 0.
-    starts: Vec<u64>,
+    starts: Arc<[u64]>,
     /// Where the last file ends, likewise.
     end: u64,
     pieces: u32,
     /// One for each piece; none for v2.
-    sha1: Vec<[u8; 20]>,
+    sha1: Arc<[[u8; 20]]>,
     /// For each file its piece layer, where known; none for v1.
     layers: Vec<Option<Vec<Hash>>>,
 }
@@ -224,11 +227,11 @@ impl Geometry {
         }
         let mut geometry = Self {
             piece_length,
-            files,
-            starts,
+            files: files.into(),
+            starts: starts.into(),
             end,
             pieces,
-            sha1,
+            sha1: sha1.into(),
             layers: Vec::new(),
         };
         if let Some(layers) = layers {

@@ -59,6 +59,31 @@ pub const REFERENCES_PART: usize = 16 << 10;
 /// Bytes of unfinished packs of all connections of a node together.
 pub const REFERENCES_UNFINISHED: usize = 64 << 20;
 
+// ---- peers ----
+
+/// Addresses of a kind in one message of peer exchange: 50 are sent, and as
+/// many are taken.
+pub const EXCHANGE_ADDED: usize = 50;
+
+/// Addresses of one teller that wait in the book of a torrent. A teller is a
+/// public net, so that many names of one stranger are one stranger.
+pub const EXCHANGE_WAITING: usize = 100;
+
+// ---- URLs and HTTP sources ----
+
+/// The longest URL of a tracker or an HTTP source, in bytes. Announce URLs with a pass key have
+/// about 100.
+pub const URL: usize = 2048;
+
+/// The longest head of an HTTP source's answer.
+pub const HTTP_HEAD: usize = 16 << 10;
+
+/// Redirects that are followed for one request.
+pub const HTTP_REDIRECTS: usize = 5;
+
+/// Addresses of one name that are tried.
+pub const HTTP_ADDRESSES: usize = 4;
+
 // ---- driver ----
 
 /// The most connections with one public IPv4 /24 or IPv6 /48: strangers

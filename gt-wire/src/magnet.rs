@@ -7,7 +7,7 @@ use data_encoding::BASE32_NOPAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::geometry::FileIndex;
-use crate::{InfoHash, limits};
+use crate::{Info, InfoHash, limits};
 
 /// A magnet link. At least one of the hashes is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,23 @@ pub struct Magnet {
 }
 
 impl Magnet {
+    /// Returns the link to a torrent, without addresses.
+    pub fn of(info: &Info) -> Self {
+        Self {
+            v1: info.v1_hash(),
+            v2: info.v2_hash(),
+            name: Some(String::from_utf8_lossy(info.name()).into_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Tells whether an info dictionary is the one that the link names, by
+    /// every hash it gives.
+    pub fn names(&self, info: &Info) -> bool {
+        self.v1.is_none_or(|hash| info.v1_hash() == Some(hash))
+            && self.v2.is_none_or(|hash| info.v2_hash() == Some(hash))
+    }
+
     /// Returns the names by which handshakes and trackers know the torrent,
     /// the v1 hash first.
     pub fn info_hashes(&self) -> Vec<InfoHash> {

@@ -6,18 +6,19 @@
 mod build;
 mod create;
 mod info;
+mod names;
 mod parse;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gt_vfs::Root;
 use gt_vfs::content::Hash;
 
-use crate::bencode::{self, Document, Limits, Node, Value, dict_of_raw};
+use crate::bencode::{self, Document, Kind, Limits, Node, Value, dict_of_raw};
 use crate::geometry;
 
 pub use create::{Create, Failed, piece_length_for};
-pub use info::{Info, Version};
+pub use info::{Info, Symlink, Version};
 
 /// A .torrent file: the info dictionary and what stands beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,12 @@ pub struct Metainfo {
     pub trackers: Vec<Vec<String>>,
     /// HTTP sources (BEP 19, `url-list`).
     pub web_seeds: Vec<String>,
+    /// HTTP sources of the older kind (BEP 17, `httpseeds`), which are shown
+    /// and not used.
+    pub http_seeds: Vec<String>,
+    /// Nodes of the distributed hash table to begin with (BEP 5): host and
+    /// port.
+    pub nodes: Vec<(String, u16)>,
     /// A remark of the maker.
     pub comment: Option<String>,
     /// The maker's program.
@@ -44,6 +51,8 @@ impl Metainfo {
             info,
             trackers: Vec::new(),
             web_seeds: Vec::new(),
+            http_seeds: Vec::new(),
+            nodes: Vec::new(),
             comment: None,
             created_by: None,
             created: None,
@@ -52,23 +61,29 @@ impl Metainfo {
 
     /// Reads a .torrent file, whose keys may be in any order.
     ///
-    /// A v2 file without some piece layers is read: they can be asked of
-    /// peers. A layer that does not lead to its root is refused.
+    /// A v2 file needs the piece layer of each file longer than a piece, and
+    /// one that does not lead to its root is refused. An info dictionary alone
+    /// is read by [`Info::read`], and the layers are asked of peers.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         let document = Document::parse(bytes, Limits::METAINFO)?;
         let root = document.root();
+        if root.kind() != Kind::Dict {
+            return Err(Error::Field("torrent", "a dictionary"));
+        }
         let info = root.get(b"info").ok_or(Error::Missing("info"))?;
         let layers = match root.get(b"piece layers") {
             Some(layers) => read_layers(layers)?,
             None => BTreeMap::new(),
         };
         Ok(Self {
-            info: Info::parse(info, &layers)?,
+            info: Info::parse(info, &layers, true)?,
             trackers: read_trackers(root),
-            web_seeds: read_web_seeds(root),
+            web_seeds: read_urls(root, b"url-list"),
+            http_seeds: read_urls(root, b"httpseeds"),
+            nodes: read_nodes(root),
             comment: text(root, b"comment"),
             created_by: text(root, b"created by"),
             created: root.get(b"creation date").and_then(|n| n.as_i64()),
@@ -97,7 +112,17 @@ impl Metainfo {
         if let Some(seconds) = self.created {
             entries.insert(b"creation date", Value::Integer(seconds).encode());
         }
+        if !self.http_seeds.is_empty() {
+            let list = self.http_seeds.iter().map(string).collect();
+            entries.insert(b"httpseeds", Value::List(list).encode());
+        }
         entries.insert(b"info", self.info.raw().to_vec());
+        if !self.nodes.is_empty() {
+            let nodes = self.nodes.iter().map(|(host, port)| {
+                Value::List(vec![string(host), Value::Integer((*port).into())])
+            });
+            entries.insert(b"nodes", Value::List(nodes.collect()).encode());
+        }
         if self.info.v2_hash().is_some() {
             entries.insert(b"piece layers", self.layers().encode());
         }
@@ -122,6 +147,9 @@ impl Metainfo {
 
 fn read_layers(node: Node<'_>) -> Result<BTreeMap<Root, Vec<Hash>>, Error> {
     let wrong = || Error::Field("piece layers", "hashes of 32 bytes under roots of 32 bytes");
+    if node.kind() != Kind::Dict {
+        return Err(wrong());
+    }
     let mut layers = BTreeMap::new();
     for (root, layer) in node.entries() {
         let root: Hash = root.try_into().map_err(|_| wrong())?;
@@ -134,37 +162,51 @@ fn read_layers(node: Node<'_>) -> Result<BTreeMap<Root, Vec<Hash>>, Error> {
     Ok(layers)
 }
 
-/// Addresses are hints: one that is no text is passed over.
+/// Addresses are hints: one that is no text is passed over, and so are the
+/// spaces that some makers leave round them.
+fn url(node: Node<'_>) -> Option<String> {
+    let url = node.as_str()?.trim();
+    (!url.is_empty()).then(|| url.to_owned())
+}
+
+/// Reads tiers of trackers (BEP 12); some makers write a list without tiers.
 fn read_trackers(root: Node<'_>) -> Vec<Vec<String>> {
-    let tiers = root.get(b"announce-list").into_iter();
-    let tiers = tiers.flat_map(|list| list.items().collect::<Vec<_>>());
-    let mut tiers: Vec<Vec<String>> = tiers
-        .map(|tier| {
-            let urls = tier.items().filter_map(|url| url.as_str());
-            urls.filter(|url| !url.is_empty())
-                .map(str::to_owned)
-                .collect()
-        })
-        .collect();
+    let mut tiers: Vec<Vec<String>> = Vec::new();
+    if let Some(list) = root.get(b"announce-list") {
+        for tier in list.items() {
+            let urls = tier.items().filter_map(url);
+            tiers.push(url(tier).into_iter().chain(urls).collect());
+        }
+    }
     tiers.retain(|tier| !tier.is_empty());
     if tiers.is_empty() {
-        let url = text(root, b"announce").filter(|url| !url.is_empty());
-        tiers.extend(url.map(|url| vec![url]));
+        let one = root.get(b"announce").and_then(url);
+        tiers.extend(one.map(|url| vec![url]));
     }
     tiers
 }
 
-/// `url-list` is a list, or in older files one string.
-fn read_web_seeds(root: Node<'_>) -> Vec<String> {
-    let Some(list) = root.get(b"url-list") else {
+/// Reads a list of addresses, in older files one string; each counts once.
+fn read_urls(root: Node<'_>, key: &[u8]) -> Vec<String> {
+    let Some(list) = root.get(key) else {
         return Vec::new();
     };
-    let one = list.as_str().into_iter();
-    let more = list.items().collect::<Vec<_>>();
-    let urls = one.chain(more.into_iter().filter_map(|url| url.as_str()));
-    urls.filter(|url| !url.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let mut seen = BTreeSet::new();
+    let urls = url(list).into_iter().chain(list.items().filter_map(url));
+    urls.filter(|url| seen.insert(url.clone())).collect()
+}
+
+fn read_nodes(root: Node<'_>) -> Vec<(String, u16)> {
+    let Some(list) = root.get(b"nodes") else {
+        return Vec::new();
+    };
+    let node = |node: Node<'_>| {
+        let mut pair = node.items();
+        let host = url(pair.next()?)?;
+        let port = u16::try_from(pair.next()?.as_u64()?).ok()?;
+        Some((host, port))
+    };
+    list.items().filter_map(node).collect()
 }
 
 fn text(node: Node<'_>, key: &[u8]) -> Option<String> {
@@ -194,9 +236,10 @@ pub enum Error {
     /// Two files of one path, or a file where another has its folder.
     #[error("expected each path once, got {0} twice or as file and folder")]
     Clash(String),
-    /// A symbolic link (BEP 47), which could point anywhere.
-    #[error("symbolic links are refused, got one at {0}")]
-    Symlink(String),
+    /// A .torrent file lacks what the pieces of a long file are checked
+    /// against (BEP 52).
+    #[error("expected a piece layer for {0}, which is longer than a piece, got none")]
+    NoLayer(String),
     /// The v2 tree's names must be sorted, since their order numbers pieces.
     #[error("expected a sorted file tree, got names out of order")]
     Unsorted,

@@ -6,15 +6,26 @@
 
 mod announce;
 mod check;
+mod crypt;
+#[cfg(feature = "dht")]
+pub mod dht;
 mod disk;
 mod driver;
 mod feed;
 mod link;
 mod listen;
+mod mirror;
+mod pipe;
+mod pool;
+#[cfg(feature = "portmap")]
+pub mod portmap;
 mod room;
 mod seats;
 mod store;
 mod torrent;
+#[cfg(feature = "utp")]
+mod utp;
+mod valve;
 
 use std::fmt;
 use std::io;
@@ -31,8 +42,10 @@ use crate::references::{self, Rid};
 use crate::swarm::{self, ConnId, PeerStats, Swarm, Totals};
 use crate::{PeerId, limits};
 
+use crypt::Lock;
 use disk::Disk;
 use driver::{Command, Driver};
+use listen::Doors;
 use room::Room;
 use seats::Seats;
 use store::OpenFiles;
@@ -59,10 +72,27 @@ pub struct Options {
     pub resume: Option<PathBuf>,
     /// The most connections of all torrents together.
     pub connections: usize,
+    /// Whether connections are encrypted.
+    pub encryption: Encryption,
+    /// Whether uTP is spoken too, at the ports where we listen (BEP 29).
+    #[cfg(feature = "utp")]
+    pub utp: bool,
     /// Disk work that may run at a time.
     pub disk_jobs: usize,
+    /// How fast bytes may go, of all torrents together.
+    pub limits: Limits,
     /// Changes the options of each swarm before it begins.
     pub tune: fn(&mut swarm::Options),
+}
+
+/// How fast bytes may go each way, in bytes a second; `None` as fast as they
+/// can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes sent.
+    pub up: Option<u64>,
+    /// Bytes received.
+    pub down: Option<u64>,
 }
 
 impl Options {
@@ -73,7 +103,11 @@ impl Options {
             seed,
             resume: None,
             connections: 500,
+            encryption: Encryption::Accept,
+            #[cfg(feature = "utp")]
+            utp: false,
             disk_jobs: 8,
+            limits: Limits::default(),
             tune: |_| {},
         }
     }
@@ -93,6 +127,24 @@ impl Options {
             ..self
         }
     }
+}
+
+/// Whether connections are encrypted (MSE). It hides what is spoken from those
+/// who slow BitTorrent down, and costs as much time as it takes; it keeps
+/// nothing secret from somebody who knows the torrent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Encryption {
+    /// Plain words only; encrypted handshakes are refused.
+    Off,
+    /// We connect in plain words and answer as we are asked, in plain words
+    /// where the other end leaves it to us.
+    #[default]
+    Accept,
+    /// We connect encrypted, and in plain words where that is refused.
+    Prefer,
+    /// Nothing but encrypted connections.
+    Require,
 }
 
 /// A running node: a handle that can be cloned. When the last one is dropped
@@ -135,9 +187,11 @@ impl Node {
         let (commands, orders) = mpsc::unbounded_channel();
         let (tell, news) = mpsc::channel(NEWS);
         let seats = Seats::new(options.connections);
+        let lock = Arc::new(Lock::new(&options));
         let mut listeners = Vec::new();
         for addr in &options.listen {
-            listeners.push(listen::listen(*addr, seats.clone(), tell.clone())?);
+            let (seats, lock) = (seats.clone(), lock.clone());
+            listeners.push(listen::listen(*addr, seats, lock, tell.clone())?);
         }
         let shared = Arc::new(Shared {
             peer_id,
@@ -148,7 +202,12 @@ impl Node {
             tune: options.tune,
         });
         let disk = Disk::new(options.disk_jobs, tell.clone());
-        let driver = Driver::new(peer_id, options.resume, seats, disk, tell, listeners);
+        let doors = Doors {
+            seats,
+            lock,
+            listeners,
+        };
+        let driver = Driver::new(peer_id, options.resume, doors, disk, tell, options.limits);
         tokio::spawn(driver.run(orders, news));
         Ok(Self { commands, shared })
     }
@@ -191,6 +250,9 @@ impl Node {
         options.other_hash = torrent.other_hash;
         options.info = torrent.info;
         options.fetch_info = torrent.fetch_info;
+        options.super_seed = torrent.super_seed;
+        options.private = torrent.private;
+        options.mirrors = torrent.mirrors.len();
         options.extensions = vec![references::EXTENSION.to_owned()];
         options.port = self.local_addr().map(|addr| addr.port());
         (self.shared.tune)(&mut options);
@@ -209,7 +271,18 @@ impl Node {
         let closed = options.content.as_ref().map(|c| c.closed.clone());
         let closed = closed.unwrap_or_default();
         let swarm = Swarm::new(options);
-        let room = Room::new(swarm, hashes, store, torrent.sources, closed);
+        let mut room = Room::new(
+            swarm,
+            hashes,
+            store,
+            torrent.sources,
+            closed,
+            torrent.limits,
+        );
+        room.mirrors = torrent.mirrors;
+        if torrent.private {
+            room.sources.retain(|source| !source.kind().is_hint());
+        }
         self.ask(|answer| Command::Add(Box::new(room), answer))
             .await
             .unwrap_or(Err(AddError::Stopped))
@@ -229,6 +302,16 @@ impl Node {
     /// Returns the figures of a torrent.
     pub async fn stats(&self, torrent: TorrentId) -> Option<Stats> {
         self.ask(|answer| Command::Stats(torrent, answer)).await?
+    }
+
+    /// Changes how fast bytes may go, of all torrents together.
+    pub fn limit(&self, limits: Limits) {
+        self.tell(Command::Limit(None, limits));
+    }
+
+    /// Changes how fast the bytes of one torrent may go.
+    pub fn limit_torrent(&self, torrent: TorrentId, limits: Limits) {
+        self.tell(Command::Limit(Some(torrent), limits));
     }
 
     /// Looks for peers that follow a repository, on every connection.
@@ -361,7 +444,8 @@ pub enum Event {
         /// Why, for people.
         why: String,
     },
-    /// A peer source failed; it is asked again later.
+    /// A peer source failed, and is asked again later; or an HTTP source is
+    /// not used any more.
     SourceFailed {
         /// Of which torrent.
         torrent: TorrentId,
@@ -400,6 +484,20 @@ pub struct Stats {
     pub complete: bool,
     /// Addresses that were caught in a lie.
     pub banned: Vec<SocketAddr>,
+    /// HTTP sources.
+    pub mirrors: Vec<MirrorRow>,
+}
+
+/// What came from one HTTP source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MirrorRow {
+    /// Its URL.
+    pub url: String,
+    /// Bytes that came from it.
+    pub got: u64,
+    /// Whether it is not used any more: it lied, or was of no use.
+    pub given_up: bool,
 }
 
 /// What one peer gave and got, over all its connections in one torrent.

@@ -56,6 +56,17 @@ impl Peer {
         }
     }
 
+    /// Returns somebody who says nothing, has everything, and lets everybody
+    /// in: what an HTTP source is.
+    pub(crate) fn whole(pieces: u32) -> Self {
+        Self {
+            have: Bitfield::full(pieces),
+            told: true,
+            choking: false,
+            ..Self::new(Some(pieces), 0)
+        }
+    }
+
     /// Takes bytes as they came.
     pub fn push(&mut self, bytes: Bytes) {
         self.decoder.push(bytes);
@@ -136,7 +147,7 @@ impl Peer {
             }
             Message::Suggest(piece) | Message::AllowedFast(piece) => {
                 self.inside(*piece, pieces)?;
-                return Ok(None);
+                return Ok(Some(Heard::Message(message)));
             }
             Message::Bitfield(raw) => Bitfield::read(raw, pieces)?,
             Message::HaveAll => Bitfield::full(pieces),

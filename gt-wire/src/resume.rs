@@ -26,6 +26,9 @@ pub struct Resume {
     pub pieces: Bitfield,
     /// The files that were closed and accepted.
     pub closed: BTreeSet<FileIndex>,
+    /// When closed files were last written, where the store knows: a file
+    /// with another time was changed behind our back.
+    pub modified: BTreeMap<FileIndex, i64>,
     /// Piece layers that were learnt from peers or by hashing, by file (BEP
     /// 52).
     pub layers: BTreeMap<FileIndex, Vec<Hash>>,
@@ -42,10 +45,17 @@ impl Resume {
             ];
             Value::List(entry.into())
         });
+        let modified = self.modified.iter().map(|(file, time)| {
+            Value::List(vec![
+                Value::Integer(i64::from(file.0)),
+                Value::Integer(*time),
+            ])
+        });
         let body = Value::dict([
             ("closed", Value::List(closed.collect())),
             ("info", Value::bytes(self.info_hash.0)),
             ("layers", Value::List(layers.collect())),
+            ("modified", Value::List(modified.collect())),
             ("pieces", Value::bytes(self.pieces.to_bytes())),
         ])
         .encode();
@@ -80,6 +90,13 @@ impl Resume {
         for node in root.get(b"closed").into_iter().flat_map(|n| n.items()) {
             closed.insert(file(node.as_u64()).ok_or(Error::Layout)?);
         }
+        let mut modified = BTreeMap::new();
+        for node in root.get(b"modified").into_iter().flat_map(|n| n.items()) {
+            let mut items = node.items();
+            let n = file(items.next().and_then(|n| n.as_u64())).ok_or(Error::Layout)?;
+            let time = items.next().and_then(|n| n.as_i64());
+            modified.insert(n, time.ok_or(Error::Layout)?);
+        }
         let mut layers = BTreeMap::new();
         for node in root.get(b"layers").into_iter().flat_map(|n| n.items()) {
             let mut items = node.items();
@@ -97,6 +114,7 @@ impl Resume {
             info_hash,
             pieces,
             closed,
+            modified,
             layers,
         })
     }
@@ -141,6 +159,7 @@ mod tests {
             info_hash: InfoHash([3; 20]),
             pieces,
             closed: BTreeSet::from([FileIndex(1)]),
+            modified: BTreeMap::from([(FileIndex(1), -5)]),
             layers: BTreeMap::from([(FileIndex(0), vec![[7; 32], [8; 32]])]),
         };
         (geometry, resume)

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::swarm::Source;
 use crate::{InfoHash, PeerId};
 
 /// A future that a [`PeerSource`] returns.
@@ -20,6 +21,13 @@ pub trait PeerSource: Send + Sync {
 
     /// Returns a name to show to people: a URL, `peer list`, …
     fn name(&self) -> String;
+
+    /// Returns what is made of its addresses: a tracker's, unless it says
+    /// otherwise. A source that passes on what strangers say is not asked
+    /// about private torrents (BEP 27).
+    fn kind(&self) -> Source {
+        Source::Tracker
+    }
 }
 
 /// What a peer says of itself in one torrent (BEP 3).

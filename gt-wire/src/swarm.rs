@@ -5,36 +5,46 @@
 //!
 //! | room | its question |
 //! |---|---|
-//! | `peers` | whom to connect to, whom never again |
+//! | `peers`, `exchange` | whom to connect to, whom never again, whom to tell of whom |
 //! | `link`, `connect`, `talk` | one connection: its bytes, its life, its words |
-//! | `picker`, `pieces`, `requests` | what to ask of whom |
-//! | `verify`, `layers`, `files` | is it right, and where does it go |
-//! | `serve`, `choker`, `dispatch` | whom to give what, and in which order |
+//! | `picker`, `pieces`, `requests`, `mirrors` | what to ask of whom |
+//! | `verify`, `proof`, `layers`, `files` | is it right, and where does it go |
+//! | `taking` | what to fetch by a turn |
+//! | `serve`, `fast`, `turns`, `merit`, `choker`, `dispatch` | whom to give what, and in which order |
 
 mod chance;
 mod choker;
 mod connect;
 mod dispatch;
+mod exchange;
+mod fast;
 mod files;
 mod input;
 mod layers;
 mod link;
+mod merit;
+mod mirrors;
 mod options;
 mod output;
 mod peers;
 mod picker;
 mod pieces;
+mod priority;
+mod proof;
 mod requests;
 mod serve;
 mod stats;
+mod taking;
 mod talk;
 mod torrent;
+mod turns;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub use input::{ConnId, Digests, Failure, Input, ReadId, Source};
+pub use mirrors::{MirrorId, MirrorStats};
 pub use options::{Content, Options};
 pub use output::{Event, Fault, Output, Reason, Totals};
 pub use stats::PeerStats;
@@ -47,9 +57,18 @@ use chance::Chance;
 use choker::Choker;
 use dispatch::Dispatch;
 use link::Link;
+use merit::Merit;
+use mirrors::Mirror;
 use peers::Book;
 use serve::Server;
 use torrent::Torrent;
+use turns::Turns;
+
+/// Extensions that the swarm itself understands, by our numbers from 1.
+const OURS: [&str; 2] = [crate::metadata::NAME, crate::exchange::NAME];
+
+/// The most HTTP sources of one torrent that are used.
+const MIRRORS: usize = 16;
 
 /// How soon a failed announce is tried again, doubled each time.
 const ANNOUNCE_RETRY: Duration = Duration::from_secs(5);
@@ -73,22 +92,31 @@ pub struct Swarm {
     now: Duration,
     /// No later than the next thing to do for time's sake.
     wake: Duration,
+    /// The same without what is due within milliseconds and cheap to look at.
+    slow: Duration,
+    /// When pieces that peers were not told of yet are told.
+    haves_at: Duration,
     chance: Chance,
     outputs: VecDeque<Output>,
     /// Connections with words not handed to the driver yet.
     dirty: BTreeSet<ConnId>,
     links: BTreeMap<ConnId, Link>,
     book: Book,
+    mirrors: Vec<Mirror>,
     torrent: Option<Torrent>,
     server: Server,
     choker: Choker,
     dispatch: Dispatch,
+    turns: Turns,
+    merit: Merit,
     totals: Totals,
     /// Peers that would send us something now.
     sources: usize,
     announcing: bool,
     announce_at: Duration,
     announce_failures: u32,
+    /// When peers are told of each other next.
+    exchange_at: Duration,
     stopped: bool,
 }
 
@@ -97,25 +125,36 @@ impl Swarm {
     pub fn new(mut options: Options) -> Self {
         let mut chance = Chance::new(options.seed);
         let content = options.content.take();
-        let mut names = vec![crate::metadata::NAME.to_owned()];
+        let mut names = OURS.map(str::to_owned).to_vec();
+        if content.is_some() && options.turns {
+            names.push(crate::turn::NAME.to_owned());
+        }
         names.extend(options.extensions.iter().take(32).cloned());
         let torrent = content.map(|content| Torrent::new(content, &mut chance));
         let mut swarm = Self {
             names,
             now: Duration::ZERO,
             wake: Duration::ZERO,
+            slow: Duration::ZERO,
+            haves_at: Duration::MAX,
             outputs: VecDeque::new(),
             dirty: BTreeSet::new(),
             links: BTreeMap::new(),
             book: Book::default(),
+            mirrors: (0..options.mirrors.min(MIRRORS))
+                .map(|_| Mirror::default())
+                .collect(),
             server: Server::default(),
             choker: Choker::default(),
             dispatch: Dispatch::new(),
+            turns: Turns::new(),
+            merit: Merit::default(),
             totals: Totals::default(),
             sources: 0,
             announcing: true,
             announce_at: Duration::MAX,
             announce_failures: 0,
+            exchange_at: Duration::MAX,
             stopped: false,
             torrent,
             chance,
@@ -150,9 +189,17 @@ impl Swarm {
             Input::PieceHashed { piece, result } => self.piece_hashed(piece, result),
             Input::FileClosed { file, result } => self.file_closed(file, result),
             Input::Peers { addrs, source } => {
-                self.book.learn(self.now, &addrs, source);
-                self.alarm(self.now);
+                // Of a private torrent's peers its trackers alone may tell.
+                if !(self.options.private && source.is_hint()) {
+                    self.book.learn(self.now, &addrs, source);
+                    self.alarm(self.now);
+                }
             }
+            Input::Fetched {
+                mirror,
+                block,
+                result,
+            } => self.fetched(mirror, block, result),
             Input::Announced { interval } => self.announced(interval),
             Input::SendExtended {
                 conn,
@@ -160,6 +207,11 @@ impl Swarm {
                 payload,
             } => self.say_extended(conn, &name, payload),
             Input::Ban { conn, why } => self.ban(conn, Reason::Caller(why)),
+            Input::Want { piece, by } => {
+                if let Some(torrent) = &mut self.torrent {
+                    torrent.picker.want_by(piece, by);
+                }
+            }
             Input::Stop => self.stop(),
             Input::Tick => {}
         }
@@ -177,7 +229,14 @@ impl Swarm {
 
     /// Returns the next thing to do; [`Output::Wait`] when there is none.
     pub fn poll(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or(Output::Wait(self.wake))
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        if self.links.is_empty() {
+            // A node keeps thousands of torrents that nobody asks for.
+            self.outputs.shrink_to_fit();
+        }
+        Output::Wait(self.wake)
     }
 
     /// Returns the layout, with the piece layers learnt so far.
@@ -204,6 +263,7 @@ impl Swarm {
     pub fn peers(&self) -> Vec<PeerStats> {
         self.links
             .values()
+            .filter(|link| link.errands.is_none())
             .map(|link| PeerStats {
                 conn: link.conn,
                 addr: link.addr,
@@ -218,8 +278,14 @@ impl Swarm {
             .collect()
     }
 
-    /// Makes sure that [`on_time`](Self::on_time) runs at `at`.
+    /// Makes sure that everything in [`on_time`](Self::on_time) runs at `at`.
     fn alarm(&mut self, at: Duration) {
+        self.wake = self.wake.min(at);
+        self.slow = self.slow.min(at);
+    }
+
+    /// Makes sure that the part of it runs that serves and gives turns.
+    fn alarm_soon(&mut self, at: Duration) {
         self.wake = self.wake.min(at);
     }
 
@@ -234,13 +300,29 @@ impl Swarm {
         if self.stopped {
             return;
         }
+        if self.haves_at <= self.now {
+            self.tell_haves();
+        }
+        self.alarm_soon(self.haves_at);
+        self.measure_turns();
+        self.feed();
+        self.grant_turns();
+        if self.slow > self.now {
+            return self.alarm_soon(self.slow);
+        }
+        self.slow = Duration::MAX;
         self.time_links();
         self.time_requests();
+        self.judge_merit();
+        self.time_turns();
         self.time_layers();
+        self.time_proofs();
         self.time_choker();
         self.time_dispatch();
         self.time_files();
+        self.time_exchange();
         self.time_connects();
+        self.time_mirrors();
         if self.announce_at <= self.now && !self.announcing {
             self.announce(None);
         }
@@ -257,6 +339,19 @@ impl Swarm {
             };
             for bytes in link.flush() {
                 self.outputs.push_back(Output::Send { conn, bytes });
+            }
+            if let Some(errands) = &mut link.errands {
+                self.outputs.extend(errands.outputs());
+            }
+        }
+    }
+
+    /// Tells own peers of the pieces that came in of late.
+    fn tell_haves(&mut self) {
+        self.haves_at = Duration::MAX;
+        for link in self.links.values_mut() {
+            if link.say_haves(self.now) {
+                self.dirty.insert(link.conn);
             }
         }
     }
@@ -301,6 +396,7 @@ impl Swarm {
         }
         self.announce(Some(source::Event::Stopped));
         self.wake = Duration::MAX;
+        self.slow = Duration::MAX;
     }
 
     fn conns(&self) -> Vec<ConnId> {

@@ -14,9 +14,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use crate::client::url::Url;
 use crate::client::{Options, Reach};
 use crate::limits;
+use gt_wire::url::Url;
 
 /// How a question is asked.
 pub(super) struct Fetch<'a> {
@@ -61,7 +61,7 @@ impl Fetch<'_> {
             target = url.target("");
             // A machine on the Internet may not send us to our own network,
             // even where the person chose it.
-            if crate::reach::is_public(ip) {
+            if gt_wire::reach::is_public(ip) {
                 reach = Reach::Public;
             }
         }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::announce::{self, Form};
 use crate::registry::Registry;
 use crate::server::Options;
-use crate::{chance, reach, scrape};
+use crate::{chance, scrape};
 
 /// Where requests are answered: the registry, a clock and a source of chance.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Desk {
         };
         let told = request
             .ip
-            .filter(|_| self.ip_from_private && !reach::is_public(from));
+            .filter(|_| self.ip_from_private && !gt_wire::reach::is_public(from));
         let now = self.began.elapsed();
         let answer = self.with(|state| {
             let seed = chance::next(&mut state.chance);

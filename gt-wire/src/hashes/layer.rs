@@ -159,6 +159,50 @@ impl Served {
         Some(out.freeze())
     }
 
+    /// Returns the answer to a request for leaves of one piece, all of whose
+    /// leaves are given (padding may be left out), in rows that begin at the
+    /// piece layer; `None` where the leaves do not lead to the layer's hash.
+    pub fn answer_leaves(&self, span: &HashSpan, leaves: &[Hash]) -> Option<Bytes> {
+        let row = self.tree.piece_row;
+        let fits = span.root == self.tree.root && span.fits(self.tree.height());
+        let inside = self.base == row && row > 0 && span.base == 0 && span.length <= 1 << row;
+        if !fits || !inside || leaves.is_empty() || leaves.len() > 1 << row {
+            return None;
+        }
+        let mut below = vec![leaves.to_vec()];
+        for level in 0..row {
+            let pad = padding(level);
+            let under = &below[level as usize];
+            let above = under
+                .chunks(2)
+                .map(|two| pair(&two[0], two.get(1).unwrap_or(&pad)))
+                .collect();
+            below.push(above);
+        }
+        let piece = span.index >> row;
+        if below[row as usize][0] != self.node(0, piece) {
+            return None;
+        }
+        let hash = |level: u32, place: u32| {
+            if level >= row {
+                return self.node(level - row, place);
+            }
+            let local = place & ((1 << (row - level)) - 1);
+            let known = below[level as usize].get(local as usize);
+            known.copied().unwrap_or_else(|| padding(level))
+        };
+        let mut out = BytesMut::with_capacity((span.length + span.uncles()) as usize * 32);
+        for index in span.index..span.index + span.length {
+            out.put_slice(&hash(0, index));
+        }
+        let known = span.length.trailing_zeros();
+        for n in 0..span.uncles() {
+            let level = known + n;
+            out.put_slice(&hash(level, (span.index >> level) ^ 1));
+        }
+        Some(out.freeze())
+    }
+
     /// Returns the hashes below one node of the piece layer, if the leaves
     /// are known.
     pub fn subtree(&self, piece: u32) -> Option<Hash> {
@@ -235,6 +279,32 @@ mod tests {
                 .check(shape.height(), &served.answer(&span).unwrap())
                 .unwrap();
             assert_eq!(merkle(&hashes, 4, [0; 32]), served.subtree(piece).unwrap());
+        }
+    }
+
+    #[test]
+    fn leaves_of_a_piece_are_answered_from_the_layer_and_the_piece() {
+        for (blocks, row) in [(37, 2), (9, 3), (64, 3), (5, 1)] {
+            let (shape, layer, leaves) = tree(blocks, row);
+            let whole = Served::from_leaves(shape, &leaves);
+            let served = Served::from_layer(shape, &layer);
+            let width = 1_u32 << row;
+            for piece in 0..layer.len() as u32 {
+                let from = (piece * width) as usize;
+                let own = &leaves[from..leaves.len().min(from + width as usize)];
+                let span = HashSpan {
+                    root: shape.root,
+                    base: 0,
+                    index: piece * width,
+                    length: width,
+                    proofs: shape.height() - 1,
+                };
+                let answer = served.answer_leaves(&span, own).unwrap();
+                assert_eq!(whole.answer(&span), Some(answer));
+                let mut wrong = own.to_vec();
+                wrong[0][3] ^= 1;
+                assert_eq!(served.answer_leaves(&span, &wrong), None);
+            }
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) fn info(
     Ok(Info {
         raw,
         name: name.to_vec(),
+        folder: name.to_vec(),
+        symlinks: Vec::new(),
         private,
         single,
         version,

@@ -1,13 +1,14 @@
-//! Making a torrent of files: one pass over their bytes.
+//! Making a torrent of files: one pass over their bytes, on every core.
 
 use std::io;
 
-use gt_vfs::content::{BLOCK, Hash, TreeHasher};
-use gt_vfs::{VPath, Vfs};
-use sha1::{Digest, Sha1};
+use gt_vfs::content::{self, BLOCK, Hash};
+use gt_vfs::{Root, VPath, Vfs};
 
 use super::{Error, Info, Metainfo, Version, build, parse};
-use crate::geometry::{File, Geometry};
+use crate::digest::{self, Reader, Scratch, Wanted};
+use crate::geometry::{self, File, Geometry, PieceIndex};
+use crate::limits;
 
 /// How to make a torrent.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Create {
     pub piece_length: Option<u64>,
     /// Whether peers may be learnt from trackers only (BEP 27).
     pub private: bool,
+    /// How many threads hash; by default one for each core.
+    pub threads: Option<usize>,
 }
 
 impl Create {
@@ -32,6 +35,7 @@ impl Create {
             version: Version::Hybrid,
             piece_length: None,
             private: false,
+            threads: None,
         }
     }
 
@@ -55,9 +59,60 @@ impl Create {
     /// # Errors
     /// See [`Failed`].
     pub fn hash(&self, vfs: &dyn Vfs) -> Result<Metainfo, Failed> {
-        let mut files: Vec<File> = vfs
-            .list()?
-            .into_iter()
+        self.hash_telling(vfs, &mut |_, _| {})
+    }
+
+    /// As [`hash`](Self::hash); `tell` hears how many pieces of how many are
+    /// through.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub fn hash_telling(
+        &self,
+        vfs: &dyn Vfs,
+        tell: &mut dyn FnMut(u32, u32),
+    ) -> Result<Metainfo, Failed> {
+        let plan = self.plan(vfs)?;
+        let geometry = &plan;
+        let wanted = Wanted {
+            sha1: self.version != Version::V2,
+            leaves: self.version != Version::V1,
+        };
+        for file in geometry.files().iter().filter(|f| !f.padding) {
+            // Somebody may be writing: what grew meanwhile is not its own past.
+            if vfs.open(&file.path)?.size() != file.length {
+                return Err(Failed::Changed(file.path.clone()));
+            }
+        }
+        let pieces: Vec<u32> = (0..geometry.pieces()).collect();
+        let hashes = digest::each(
+            geometry,
+            &pieces,
+            self.threads.unwrap_or_else(digest::cores),
+            || (Reader::new(vfs, geometry), Scratch::new()),
+            |piece, (reader, scratch)| {
+                let digests = digest::piece(geometry, piece, wanted, scratch, |file, at, buf| {
+                    reader.read(file, at, buf)
+                });
+                let digests = digests.map_err(|e| self.failed(geometry, piece, e))?;
+                let node = match wanted.leaves {
+                    true => digest::node(geometry, piece, &digests.leaves),
+                    false => [0; 32],
+                };
+                Ok::<_, Failed>((digests.sha1.unwrap_or_default(), node))
+            },
+            &mut |done| tell(done as u32, geometry.pieces()),
+        )?;
+        let (sha1, nodes): (Vec<_>, Vec<_>) = hashes.into_iter().unzip();
+        let geometry = self.lay_out(&plan, sha1, &nodes)?;
+        let info: Info = build::info(&self.name, self.private, self.version, geometry)?;
+        Ok(Metainfo::new(info))
+    }
+
+    /// Lays out the files as they are listed, with hashes that mean nothing.
+    fn plan(&self, vfs: &dyn Vfs) -> Result<Geometry, Failed> {
+        let entries = vfs.list()?.into_iter();
+        let mut files: Vec<File> = entries
             .map(|entry| File::new(entry.path, entry.size))
             .collect();
         if files.is_empty() {
@@ -65,52 +120,97 @@ impl Create {
         }
         build::sort(&mut files);
         let total = files.iter().map(|f| f.length).sum();
+        if total == 0 {
+            return Err(Error::Field("length", "at least one byte in all").into());
+        }
         let piece_length = self.piece_length.unwrap_or_else(|| piece_length_for(total));
-        // Checked before a long pass, by laying out the same files unhashed.
-        let roots_need = self.version != Version::V1;
-        if piece_length == 0 || (roots_need && !fits_v2(piece_length)) {
-            return Err(Error::from(crate::geometry::Error::PieceLength(piece_length)).into());
+        if piece_length == 0 {
+            return Err(Error::from(geometry::Error::PieceLength(piece_length)).into());
         }
-        let mut pass = Pass {
-            piece_length,
-            version: self.version,
-            sha1: Sha1::new(),
-            filled: 0,
-            hashes: Vec::new(),
-        };
-        let mut laid = Vec::new();
-        let mut layers = Vec::new();
-        let last = files.iter().rposition(|f| f.length > 0);
-        for (n, file) in files.into_iter().enumerate() {
-            let (mut file, layer) = pass.file(vfs, file)?;
-            let pad = match self.version {
-                Version::Hybrid if last.is_some_and(|last| n < last) => pass.pad(),
-                _ => 0,
-            };
-            if self.version == Version::V1 {
-                file.root = None;
-            }
-            laid.push(file);
-            layers.push(layer);
-            if pad > 0 {
-                laid.push(parse::padding(pad));
-                layers.push(None);
+        if self.version != Version::V1 {
+            for file in &mut files {
+                let root = if file.length == 0 { [0; 32] } else { [1; 32] };
+                file.root = Some(Root(root));
             }
         }
-        let hashes = pass.finish();
-        let geometry = match self.version {
-            Version::V1 => Geometry::v1(piece_length, laid, hashes),
-            Version::V2 => Geometry::v2(piece_length, laid, layers),
-            Version::Hybrid => Geometry::hybrid(piece_length, laid, hashes, layers),
+        if self.version == Version::Hybrid {
+            files = padded(files, piece_length);
+        }
+        let end: u64 = files.iter().map(|f| f.length).sum();
+        let pieces = end.div_ceil(piece_length);
+        if pieces > limits::PIECES {
+            return Err(Error::from(geometry::Error::Pieces(pieces)).into());
+        }
+        let sha1 = vec![[0; 20]; pieces as usize];
+        let layers = vec![None; files.len()];
+        let plan = match self.version {
+            Version::V1 => Geometry::v1(piece_length, files, sha1),
+            Version::V2 => Geometry::v2(piece_length, files, layers),
+            Version::Hybrid => Geometry::hybrid(piece_length, files, sha1, layers),
         };
-        let geometry = geometry.map_err(Error::from)?;
-        let info: Info = build::info(&self.name, self.private, self.version, geometry)?;
-        Ok(Metainfo::new(info))
+        Ok(plan.map_err(Error::from)?)
+    }
+
+    /// Gives a plan its hashes: `nodes` has what stands above each piece.
+    fn lay_out(
+        &self,
+        plan: &Geometry,
+        sha1: Vec<[u8; 20]>,
+        nodes: &[Hash],
+    ) -> Result<Geometry, Error> {
+        let piece_length = plan.piece_length();
+        let mut files = plan.files().to_vec();
+        if self.version == Version::V1 {
+            return Ok(Geometry::v1(piece_length, files, sha1)?);
+        }
+        let mut layers = vec![None; files.len()];
+        for (n, file) in files.iter_mut().enumerate() {
+            let own = plan.pieces_of(geometry::FileIndex(n as u32));
+            let own = &nodes[own.start as usize..own.end as usize];
+            match own {
+                [] => {}
+                _ if file.padding => {}
+                [only] => file.root = Some(Root(*only)),
+                _ => {
+                    let blocks = piece_length / BLOCK as u64;
+                    let pad = content::padding(blocks.trailing_zeros());
+                    let root = content::merkle(own, own.len().next_power_of_two(), pad);
+                    file.root = Some(Root(root));
+                    layers[n] = Some(own.to_vec());
+                }
+            }
+        }
+        Ok(match self.version {
+            Version::V2 => Geometry::v2(piece_length, files, layers)?,
+            _ => Geometry::hybrid(piece_length, files, sha1, layers)?,
+        })
+    }
+
+    /// Says which file could not be read, or has shrunk.
+    fn failed(&self, geometry: &Geometry, piece: PieceIndex, e: io::Error) -> Failed {
+        let spans = geometry.spans(geometry.whole(piece));
+        let mut files = spans.iter().filter_map(|span| geometry.file(span.file));
+        match files.find(|file| !file.padding) {
+            Some(file) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                Failed::Changed(file.path.clone())
+            }
+            _ => Failed::Io(e),
+        }
     }
 }
 
-fn fits_v2(piece_length: u64) -> bool {
-    piece_length.is_power_of_two() && piece_length >= BLOCK as u64
+/// Puts padding after each file but the last that holds anything (BEP 47).
+fn padded(files: Vec<File>, piece_length: u64) -> Vec<File> {
+    let last = files.iter().rposition(|f| f.length > 0).unwrap_or(0);
+    let mut padded = Vec::with_capacity(2 * files.len());
+    for (n, file) in files.into_iter().enumerate() {
+        let pad = file.length.next_multiple_of(piece_length) - file.length;
+        padded.push(file);
+        if n < last && pad > 0 {
+            padded.push(parse::padding(pad));
+        }
+    }
+    padded
 }
 
 /// Returns the piece length that lets a swarm share `total` bytes fastest:
@@ -118,84 +218,6 @@ fn fits_v2(piece_length: u64) -> bool {
 pub fn piece_length_for(total: u64) -> u64 {
     let wish = (total / 512).clamp(BLOCK as u64, 1 << 20);
     1 << wish.ilog2()
-}
-
-/// The hashes of one pass.
-struct Pass {
-    piece_length: u64,
-    version: Version,
-    sha1: Sha1,
-    filled: u64,
-    hashes: Vec<[u8; 20]>,
-}
-
-impl Pass {
-    /// Reads a file to its end; returns it with its root, and its layer.
-    fn file(&mut self, vfs: &dyn Vfs, file: File) -> Result<(File, Option<Vec<Hash>>), Failed> {
-        let reader = vfs.open(&file.path)?;
-        if reader.size() != file.length {
-            return Err(Failed::Changed(file.path));
-        }
-        let mut tree = TreeHasher::new();
-        let mut buffer = vec![0; 64 * BLOCK];
-        let mut at = 0;
-        while at < file.length {
-            let want = (file.length - at).min(buffer.len() as u64) as usize;
-            reader.read_exact_at(at, &mut buffer[..want])?;
-            at += want as u64;
-            self.feed(&buffer[..want]);
-            if self.version != Version::V1 {
-                tree.update(&buffer[..want]);
-            }
-        }
-        if self.version == Version::V1 {
-            return Ok((file, None));
-        }
-        let tree = tree.finish();
-        let long = file.length > self.piece_length;
-        let layer = long.then(|| tree.piece_layer(self.piece_length));
-        Ok((file.with_root(tree.root()), layer))
-    }
-
-    fn feed(&mut self, mut bytes: &[u8]) {
-        if self.version == Version::V2 {
-            return;
-        }
-        while !bytes.is_empty() {
-            let room = (self.piece_length - self.filled).min(bytes.len() as u64);
-            let (now, later) = bytes.split_at(room as usize);
-            self.sha1.update(now);
-            self.filled += room;
-            bytes = later;
-            if self.filled == self.piece_length {
-                self.end_piece();
-            }
-        }
-    }
-
-    /// Fills the piece up with zeros; returns how many it took.
-    fn pad(&mut self) -> u64 {
-        let pad = (self.piece_length - self.filled) % self.piece_length;
-        let mut left = pad;
-        while left > 0 {
-            let now = left.min(BLOCK as u64);
-            self.feed(&[0; BLOCK][..now as usize]);
-            left -= now;
-        }
-        pad
-    }
-
-    fn end_piece(&mut self) {
-        self.hashes.push(self.sha1.finalize_reset().into());
-        self.filled = 0;
-    }
-
-    fn finish(mut self) -> Vec<[u8; 20]> {
-        if self.filled > 0 {
-            self.end_piece();
-        }
-        self.hashes
-    }
 }
 
 /// Why no torrent was made.

@@ -20,11 +20,25 @@ pub enum Version {
     Hybrid,
 }
 
+/// A symbolic link that a torrent tells of (BEP 47). It could point anywhere,
+/// so it is shown to people and never made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Symlink {
+    /// Where it stands.
+    pub path: VPath,
+    /// Where it points, joined by `/`, as it came.
+    pub target: Vec<u8>,
+}
+
 /// An info dictionary, its bytes as they came and what they say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
     pub(super) raw: Vec<u8>,
     pub(super) name: Vec<u8>,
+    /// The name as a disk can hold it.
+    pub(super) folder: Vec<u8>,
+    pub(super) symlinks: Vec<Symlink>,
     pub(super) private: bool,
     pub(super) single: bool,
     pub(super) version: Version,
@@ -39,7 +53,7 @@ impl Info {
     /// See [`Error`].
     pub fn read(raw: &[u8]) -> Result<Self, Error> {
         let document = Document::parse(raw, Limits::METAINFO)?;
-        Self::parse(document.root(), &Default::default())
+        Self::parse(document.root(), &Default::default(), false)
     }
 
     /// Returns the v2 torrent that follows from names, lengths and roots
@@ -74,6 +88,23 @@ impl Info {
     /// Returns the name of the file, or of the folder that holds the files.
     pub fn name(&self) -> &[u8] {
         &self.name
+    }
+
+    /// Returns what a disk calls the file or folder: the name, with what
+    /// cannot stand in a file's name replaced.
+    pub fn folder(&self) -> &[u8] {
+        &self.folder
+    }
+
+    /// Returns the links that the torrent tells of; nobody makes them.
+    pub fn symlinks(&self) -> &[Symlink] {
+        &self.symlinks
+    }
+
+    /// Returns the path of the one file of a torrent that is a single file.
+    pub fn single(&self) -> Option<&VPath> {
+        let mut files = self.geometry.files().iter().filter(|f| !f.padding);
+        files.next().filter(|_| self.single).map(|file| &file.path)
     }
 
     /// Tells whether it is one file that is called as the torrent is. Of

@@ -4,15 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gt_vfs::content::Hash;
 use gt_vfs::{Root, VPath};
+use sha1::{Digest, Sha1};
 
-use super::{Error, Info, Version};
-use crate::bencode::Node;
+use super::info::Symlink;
+use super::{Error, Info, Version, names};
+use crate::bencode::{Kind, Node};
 use crate::geometry::{File, Geometry};
-use crate::limits;
+use crate::{InfoHash, limits};
 
 impl Info {
     /// Reads an info dictionary and checks it against piece layers, by root.
-    pub(super) fn parse(info: Node<'_>, layers: &BTreeMap<Root, Vec<Hash>>) -> Result<Self, Error> {
+    ///
+    /// A .torrent file needs all of its layers (`strict`); of an info
+    /// dictionary alone they are asked of peers.
+    pub(super) fn parse(
+        info: Node<'_>,
+        layers: &BTreeMap<Root, Vec<Hash>>,
+        strict: bool,
+    ) -> Result<Self, Error> {
         let version = match number(info, "meta version") {
             Err(Error::Missing(_)) | Ok(1) => Version::V1,
             Ok(2) if info.get(b"pieces").is_some() => Version::Hybrid,
@@ -20,13 +29,24 @@ impl Info {
             Ok(other) => return Err(Error::Version(other)),
             Err(e) => return Err(e),
         };
-        let name = bytes(info, "name.utf-8").or_else(|_| bytes(info, "name"))?;
-        let path = VPath::from_components([name]).map_err(|e| Error::Path(0, e))?;
+        if info.kind() != Kind::Dict {
+            return Err(Error::Field("info", "a dictionary"));
+        }
+        let name = match bytes(info, "name.utf-8") {
+            Ok(name) if !name.is_empty() => name,
+            _ => bytes(info, "name")?,
+        };
+        let path = folder(info, name)?;
         let piece_length = number(info, "piece length")?;
+        let mut symlinks = Vec::new();
         let tree = match version {
             Version::V1 => Vec::new(),
-            _ => read_tree(info.get(b"file tree").ok_or(Error::Missing("file tree"))?)?,
+            _ => {
+                let tree = info.get(b"file tree").ok_or(Error::Missing("file tree"))?;
+                read_tree(tree, &mut symlinks)?
+            }
         };
+        let folder = path.as_bytes().to_vec();
         let (files, single) = match version {
             Version::V2 => {
                 let single = matches!(&tree[..], [only] if only.path == path);
@@ -34,14 +54,23 @@ impl Info {
             }
             _ => {
                 let single = info.get(b"files").is_none();
-                let files = read_files(info, path)?;
+                // A hybrid tells of its links twice.
+                symlinks.clear();
+                let files = read_files(info, path, &mut symlinks)?;
                 match version {
                     Version::Hybrid => (join(files, tree)?, single),
                     _ => (files, single),
                 }
             }
         };
-        check_clashes(&files)?;
+        let mut files = files;
+        if !files.iter().any(|f| !f.padding && f.length > 0) {
+            return Err(Error::Field("length", "at least one byte in all"));
+        }
+        names::settle(&mut files);
+        if strict && version != Version::V1 {
+            need_layers(&files, piece_length, layers)?;
+        }
         let known = || {
             let roots = files.iter().map(|file| file.root.filter(|_| !file.padding));
             roots.map(|root| layers.get(&root?).cloned()).collect()
@@ -60,12 +89,48 @@ impl Info {
         Ok(Self {
             raw: info.raw().to_vec(),
             name: name.to_vec(),
+            folder,
+            symlinks,
             private: info.get(b"private").and_then(|n| n.as_i64()) == Some(1),
             single,
             version,
             geometry,
         })
     }
+}
+
+/// Returns what the torrent's file or folder is called on a disk: its name, or
+/// where nothing is left of that, its hash.
+fn folder(info: Node<'_>, name: &[u8]) -> Result<VPath, Error> {
+    let hash = || {
+        VPath::parse(
+            InfoHash(Sha1::digest(info.raw()).into())
+                .to_string()
+                .as_bytes(),
+        )
+    };
+    let slashes = name.iter().all(|b| matches!(b, b'/' | b'\\' | b'.'));
+    match names::path([name]) {
+        _ if slashes => hash().map_err(|e| Error::Path(0, e)),
+        path => path.map_err(|e| Error::Path(0, e)),
+    }
+}
+
+/// Checks that there is a layer for each file of more than one piece.
+fn need_layers(
+    files: &[File],
+    piece_length: u64,
+    layers: &BTreeMap<Root, Vec<Hash>>,
+) -> Result<(), Error> {
+    let long = files
+        .iter()
+        .filter(|f| !f.padding && f.length > piece_length);
+    for file in long {
+        if !file.root.is_some_and(|root| layers.contains_key(&root)) {
+            return Err(Error::NoLayer(file.path.to_string()));
+        }
+    }
+    Ok(())
 }
 
 fn number(node: Node<'_>, key: &'static str) -> Result<u64, Error> {
@@ -87,10 +152,14 @@ fn read_sha1(info: Node<'_>) -> Result<Vec<[u8; 20]>, Error> {
 }
 
 /// Reads the v1 half: one `length`, or `files`.
-fn read_files(info: Node<'_>, name: VPath) -> Result<Vec<File>, Error> {
+fn read_files(
+    info: Node<'_>,
+    name: VPath,
+    symlinks: &mut Vec<Symlink>,
+) -> Result<Vec<File>, Error> {
     let Some(list) = info.get(b"files") else {
         let file = File::new(name, number(info, "length")?);
-        return Ok(vec![with_attributes(file, info)?]);
+        return Ok(vec![with_attributes(file, info)]);
     };
     if info.get(b"length").is_some() {
         return Err(Error::Field("info", "either `length` or `files`"));
@@ -100,24 +169,51 @@ fn read_files(info: Node<'_>, name: VPath) -> Result<Vec<File>, Error> {
         if n >= limits::METAINFO_FILES {
             return Err(crate::geometry::Error::Files(n + 1).into());
         }
+        if attributes(node).contains(&b'l') {
+            symlinks.push(read_symlink(read_path(n, node)?, node)?);
+            continue;
+        }
         let length = number(node, "length")?;
         if attributes(node).contains(&b'p') {
             files.push(padding(length));
             continue;
         }
-        let path = node.get(b"path.utf-8").or_else(|| node.get(b"path"));
-        let path = path.ok_or(Error::Missing("path"))?;
-        let names: Option<Vec<&[u8]>> = path.items().map(|name| name.as_bytes()).collect();
-        let names = names.ok_or(Error::Field("path", "a list of strings"))?;
-        // Some makers write an empty name first; it means nothing.
-        let names = names.into_iter().filter(|name| !name.is_empty());
-        let path = VPath::from_components(names).map_err(|e| Error::Path(n, e))?;
-        files.push(with_attributes(File::new(path, length), node)?);
+        files.push(with_attributes(
+            File::new(read_path(n, node)?, length),
+            node,
+        ));
     }
     if files.is_empty() {
         return Err(Error::Field("files", "at least one file"));
     }
     Ok(files)
+}
+
+fn read_path(n: usize, node: Node<'_>) -> Result<VPath, Error> {
+    let names = |key: &[u8]| -> Option<Vec<&[u8]>> {
+        let list = node.get(key).filter(|list| list.kind() == Kind::List)?;
+        list.items().map(|name| name.as_bytes()).collect()
+    };
+    let path = names(b"path.utf-8").or_else(|| names(b"path"));
+    let path = path.ok_or(match node.get(b"path") {
+        Some(_) => Error::Field("path", "a list of strings"),
+        None => Error::Missing("path"),
+    })?;
+    names::path(path).map_err(|e| Error::Path(n, e))
+}
+
+/// Reads a link (BEP 47), which is told of and never made.
+fn read_symlink(path: VPath, node: Node<'_>) -> Result<Symlink, Error> {
+    let target = node.get(b"symlink path");
+    let target = target.ok_or(Error::Missing("symlink path"))?;
+    let names: Option<Vec<&[u8]>> = target.items().map(|name| name.as_bytes()).collect();
+    match names {
+        Some(names) if !names.is_empty() => Ok(Symlink {
+            path,
+            target: names.join(&b'/'),
+        }),
+        _ => Err(Error::Field("symlink path", "a list of strings")),
+    }
 }
 
 /// The name is never used: padding is stored nowhere.
@@ -131,19 +227,16 @@ fn attributes(node: Node<'_>) -> &[u8] {
     attributes.unwrap_or_default()
 }
 
-fn with_attributes(mut file: File, node: Node<'_>) -> Result<File, Error> {
+fn with_attributes(mut file: File, node: Node<'_>) -> File {
     let attributes = attributes(node);
-    if attributes.contains(&b'l') || node.get(b"symlink path").is_some() {
-        return Err(Error::Symlink(file.path.to_string()));
-    }
     file.executable = attributes.contains(&b'x');
     file.hidden = attributes.contains(&b'h');
-    Ok(file)
+    file
 }
 
 /// Reads the v2 half: names down to an empty name, under which a file is
 /// described (BEP 52). The depth was limited when the bytes were read.
-fn read_tree(tree: Node<'_>) -> Result<Vec<File>, Error> {
+fn read_tree(tree: Node<'_>, symlinks: &mut Vec<Symlink>) -> Result<Vec<File>, Error> {
     let mut files = Vec::new();
     let mut names: Vec<&[u8]> = Vec::new();
     let mut open = vec![tree.entries()];
@@ -169,7 +262,14 @@ fn read_tree(tree: Node<'_>) -> Result<Vec<File>, Error> {
                 if files.len() >= limits::METAINFO_FILES {
                     return Err(crate::geometry::Error::Files(files.len() + 1).into());
                 }
-                files.push(read_leaf(files.len(), &names, file)?);
+                let number = files.len();
+                let path = names::path(names.iter().copied());
+                let path = path.map_err(|e| Error::Path(number, e))?;
+                if attributes(file).contains(&b'l') {
+                    symlinks.push(read_symlink(path, file)?);
+                } else {
+                    files.push(read_leaf(path, file)?);
+                }
                 names.pop();
             }
             Some(_) => return Err(Error::Clash(names.join(&b'/').escape_ascii().to_string())),
@@ -182,8 +282,11 @@ fn read_tree(tree: Node<'_>) -> Result<Vec<File>, Error> {
     Ok(files)
 }
 
-fn read_leaf(n: usize, names: &[&[u8]], node: Node<'_>) -> Result<File, Error> {
-    let path = VPath::from_components(names.iter().copied()).map_err(|e| Error::Path(n, e))?;
+fn read_leaf(path: VPath, node: Node<'_>) -> Result<File, Error> {
+    if attributes(node).contains(&b'p') {
+        // Every file begins a piece without it.
+        return Err(Error::Field("file tree", "no padding"));
+    }
     let length = number(node, "length")?;
     let root = match bytes(node, "pieces root") {
         Ok(root) => {
@@ -196,7 +299,10 @@ fn read_leaf(n: usize, names: &[&[u8]], node: Node<'_>) -> Result<File, Error> {
         Err(Error::Missing(_)) if length == 0 => Root::EMPTY,
         Err(e) => return Err(e),
     };
-    with_attributes(File::new(path, length).with_root(root), node)
+    Ok(with_attributes(
+        File::new(path, length).with_root(root),
+        node,
+    ))
 }
 
 /// Gives the files of the v1 half the roots of the v2 half, which must tell

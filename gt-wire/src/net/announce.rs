@@ -11,6 +11,7 @@ use super::TorrentId;
 use super::driver::News;
 use crate::PeerSource;
 use crate::source::Announce;
+use crate::swarm::Source;
 
 /// How long one source may take, whatever it promises.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,7 +21,7 @@ const NOBODY: Duration = Duration::from_secs(30 * 60);
 /// What became of an announce.
 pub(super) enum Told {
     /// One source answered.
-    Peers(Vec<SocketAddr>),
+    Peers(Source, Vec<SocketAddr>),
     /// One source did not.
     Failed(String),
     /// All have answered or failed; when to ask again, if any answered.
@@ -40,7 +41,8 @@ pub(super) fn announce(
             let (source, announce) = (source.clone(), announce.clone());
             asked.spawn(async move {
                 match tokio::time::timeout(PATIENCE, source.announce(announce)).await {
-                    Ok(answer) => answer.map_err(|e| e.to_string()),
+                    Ok(Ok(answer)) => Ok((source.kind(), answer)),
+                    Ok(Err(why)) => Err(why.to_string()),
                     Err(_) => Err(format!("{} took too long", source.name())),
                 }
             });
@@ -53,10 +55,10 @@ pub(super) fn announce(
             // A source that panicked is one that failed.
             let answer = answer.unwrap_or_else(|e| Err(e.to_string()));
             let told = match answer {
-                Ok(answer) => {
+                Ok((kind, answer)) => {
                     let interval = answer.interval.max(answer.min_interval.unwrap_or_default());
                     again = Some(again.map_or(interval, |other| other.min(interval)));
-                    Told::Peers(answer.peers)
+                    Told::Peers(kind, answer.peers)
                 }
                 Err(why) => Told::Failed(why),
             };

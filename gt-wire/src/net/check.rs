@@ -5,16 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gt_vfs::content::{self, BLOCK, Hash};
+use gt_vfs::content::BLOCK;
 use gt_vfs::{ContentId, Entry, VPath};
 
 use super::store::{OpenFiles, Store};
 use super::{AddError, Content};
 use crate::InfoHash;
 use crate::bitfield::Bitfield;
-use crate::geometry::{Block, FileIndex, Geometry, Layer, PieceHash, PieceIndex};
+use crate::digest::{self, Expected, Scratch};
+use crate::geometry::{Block, FileIndex, Geometry, PieceIndex};
 use crate::resume::Resume;
-use crate::swarm;
+use crate::{swarm, verify};
 
 /// A torrent that was looked at.
 pub(super) struct Checked {
@@ -30,7 +31,8 @@ pub(super) fn resume_path(folder: &Path, info_hash: InfoHash) -> PathBuf {
 /// Looks at the files of a torrent.
 ///
 /// Believed without hashing are whole files that the backend knows by their
-/// root, and what the resume data says of whole files. Of partial files a few
+/// root, and those that the resume data speaks of and that were not written
+/// since. Of partial files a few
 /// claimed pieces are hashed, and all of them if one of those is wrong; pieces
 /// that nobody claims are hashed if something lies there, because a kill may
 /// have come between writing them and noting it.
@@ -67,7 +69,10 @@ pub(super) fn check(
         let known = shape
             .root
             .is_some_and(|root| entry.id == Some(ContentId::Root(root)));
-        let noted = resume.as_ref().is_some_and(|r| r.closed.contains(&file));
+        // A file that was written since is looked at like any other.
+        let noted = resume.as_ref().is_some_and(|r| {
+            r.closed.contains(&file) && r.modified.get(&file).copied() == entry.modified
+        });
         if known || noted || shape.length == 0 {
             believed.insert(file);
         }
@@ -78,6 +83,12 @@ pub(super) fn check(
         |file| whole.contains(&file),
         open,
     );
+    for (file, shape) in files(&geometry).filter(|(file, _)| whole.contains(file)) {
+        if let Some(modified) = entries.get(&shape.path).and_then(|e| e.modified) {
+            // As it was before it is hashed.
+            store.saw(file, modified);
+        }
+    }
     let wanted: BTreeSet<FileIndex> = match content.wanted {
         Some(wanted) => wanted,
         None => files(&geometry).map(|(file, _)| file).collect(),
@@ -140,18 +151,10 @@ impl Look {
             return Ok(());
         }
         for file in self.whole.clone() {
-            let shape = &self.geometry.files()[file.0 as usize];
-            let long = shape.length > self.geometry.piece_length();
-            let has_layer = !long || self.geometry.layer(file).is_some();
-            if has_layer || shape.length == 0 {
+            if !verify::lacks_layer(&self.geometry, file) {
                 continue;
             }
-            let mut layer: Vec<Hash> = Vec::new();
-            for n in self.geometry.pieces_of(file) {
-                let leaves = self.store.hash_io(PieceIndex(n), false, true)?.leaves;
-                let width = self.geometry.tree_width(PieceIndex(n));
-                layer.push(content::merkle(&leaves, width, [0; 32]));
-            }
+            let layer = verify::layer(&self.geometry, file, digest::cores(), || self.reader())?;
             if !self.geometry.learn_layer(file, layer) {
                 let path = self.geometry.files()[file.0 as usize].path.clone();
                 return Err(AddError::Occupied { path });
@@ -168,8 +171,16 @@ impl Look {
         let Some(mut claimed) = self.claimed.take() else {
             return Ok(());
         };
+        let mut scratch = Scratch::new();
         for (file, _) in files(&self.geometry) {
+            if self.believed.contains(&file) {
+                continue;
+            }
             if self.whole.contains(&file) {
+                // Nobody knows who made it whole, or wrote to it since.
+                for n in self.geometry.pieces_of(file) {
+                    claimed.remove(n);
+                }
                 continue;
             }
             let range = self.geometry.pieces_of(file);
@@ -178,7 +189,7 @@ impl Look {
                 continue;
             };
             for n in [0, last / 2, last] {
-                if self.verify(PieceIndex(of_file[n]))? != Some(true) {
+                if self.verify(PieceIndex(of_file[n]), &mut scratch)? != Some(true) {
                     of_file.iter().for_each(|n| {
                         claimed.remove(*n);
                     });
@@ -191,39 +202,70 @@ impl Look {
     }
 
     fn pieces(&mut self) -> Result<(), AddError> {
+        let mut doubted = Vec::new();
         for n in 0..self.geometry.pieces() {
             let piece = PieceIndex(n);
             let spans = self.geometry.spans(self.geometry.whole(piece));
             let padding = |file: FileIndex| self.geometry.files()[file.0 as usize].padding;
-            let mut touched: Vec<FileIndex> = spans.iter().map(|s| s.file).collect();
-            touched.retain(|file| !padding(*file));
-            let all = |set: &BTreeSet<FileIndex>| touched.iter().all(|file| set.contains(file));
+            let mut touched = spans.iter().map(|s| s.file).filter(|file| !padding(*file));
+            let all = |set: &BTreeSet<FileIndex>| touched.clone().all(|file| set.contains(&file));
             if all(&self.believed) || self.claimed.as_ref().is_some_and(|c| c.has(n)) {
                 self.have.insert(n);
                 continue;
             }
-            let whole = all(&self.whole);
             // Files that are neither there nor wanted are not even opened.
-            let here = |file: &FileIndex| self.whole.contains(file) || self.wanted.contains(file);
-            if !whole && (!touched.iter().all(here) || !self.something_at(piece)?) {
-                continue;
-            }
-            match self.verify(piece)? {
-                Some(true) => {
-                    self.have.insert(n);
-                }
-                _ if whole => {
-                    let path = touched
-                        .first()
-                        .map(|f| &self.geometry.files()[f.0 as usize].path);
-                    if let Some(path) = path.cloned() {
-                        return Err(AddError::Occupied { path });
-                    }
-                }
-                _ => {}
+            let here = |file: FileIndex| self.whole.contains(&file) || self.wanted.contains(&file);
+            if all(&self.whole) || touched.all(here) {
+                doubted.push(n);
             }
         }
+        let right = digest::each(
+            &self.geometry,
+            &doubted,
+            digest::cores(),
+            Scratch::new,
+            |piece, scratch| {
+                let whole = self.is_whole(piece);
+                if !whole && !self.something_at(piece)? {
+                    return Ok(false);
+                }
+                match self.verify(piece, scratch)? {
+                    Some(true) => Ok(true),
+                    _ if whole => Err(self.occupied(piece)),
+                    _ => Ok(false),
+                }
+            },
+            &mut |_| {},
+        )?;
+        for (n, _) in doubted.iter().zip(right).filter(|(_, right)| *right) {
+            self.have.insert(*n);
+        }
         Ok(())
+    }
+
+    /// Tells whether every file of a piece lies there whole.
+    fn is_whole(&self, piece: PieceIndex) -> bool {
+        let spans = self.geometry.spans(self.geometry.whole(piece));
+        let mut files = spans.iter().map(|span| span.file);
+        files.all(|file| {
+            self.geometry.files()[file.0 as usize].padding || self.whole.contains(&file)
+        })
+    }
+
+    fn occupied(&self, piece: PieceIndex) -> AddError {
+        let spans = self.geometry.spans(self.geometry.whole(piece));
+        let mut files = spans.iter().filter_map(|s| self.geometry.file(s.file));
+        match files.find(|file| !file.padding) {
+            Some(file) => AddError::Occupied {
+                path: file.path.clone(),
+            },
+            None => AddError::Io(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn reader(&self) -> impl FnMut(FileIndex, u64, &mut [u8]) -> io::Result<()> + use<> {
+        let store = self.store.clone();
+        move |file, at, buf| store.read_span(file, at, buf)
     }
 
     /// Tells whether the first block of a piece is anything but zeros, as a
@@ -241,24 +283,12 @@ impl Look {
     }
 
     /// Hashes a piece; `None` where its hash is not known.
-    fn verify(&self, piece: PieceIndex) -> io::Result<Option<bool>> {
-        let Some(hash) = self.geometry.piece_hash(piece) else {
+    fn verify(&self, piece: PieceIndex, scratch: &mut Scratch) -> io::Result<Option<bool>> {
+        let Some(expected) = Expected::of(&self.geometry, piece) else {
             return Ok(None);
         };
-        let (sha1, layer) = match hash {
-            PieceHash::V1(sha1) => (Some(sha1), None),
-            PieceHash::V2(Layer::Known(layer)) => (None, Some(layer)),
-            PieceHash::V2(Layer::Unknown) => return Ok(None),
-            PieceHash::Hybrid { sha1, layer } => match layer {
-                Layer::Known(layer) => (Some(sha1), Some(layer)),
-                Layer::Unknown => (Some(sha1), None),
-            },
-        };
-        let digests = self.store.hash_io(piece, sha1.is_some(), layer.is_some())?;
-        let width = self.geometry.tree_width(piece);
-        let root = |leaves: &[Hash]| content::merkle(leaves, width, [0; 32]);
-        Ok(Some(
-            sha1 == digests.sha1 && layer.is_none_or(|layer| root(&digests.leaves) == layer),
-        ))
+        let wanted = expected.wanted();
+        let digests = digest::piece(&self.geometry, piece, wanted, scratch, self.reader())?;
+        Ok(Some(expected.fits(&self.geometry, piece, &digests)))
     }
 }

@@ -10,26 +10,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::announce::Told;
+use super::crypt::Lock;
 use super::disk::{Disk, Done, Job};
 use super::feed::Feed;
-use super::link::Link;
-use super::listen::{Guest, Listener};
+use super::link::{Link, READ, Way};
+use super::listen::{Doors, Guest, Listener};
+use super::pipe::Pipe;
+use super::pool::Pool;
 use super::room::Room;
 use super::seats::{Seat, Seats};
-use super::{AddError, Event, Stats, TorrentId};
+use super::valve::{Valve, Valves};
+use super::{AddError, Event, Limits, Stats, TorrentId};
+use crate::geometry::Block;
 use crate::references::{self, References};
-use crate::swarm::{ConnId, Input, Source};
+use crate::swarm::{ConnId, Failure, Input, MirrorId, Source};
 use crate::{InfoHash, PeerId};
 
 /// How long a stop may take.
 const STOP: Duration = Duration::from_secs(8);
 /// How often listeners who are behind are looked after.
 const CATCH_UP: Duration = Duration::from_millis(20);
+/// Buffers for received bytes that may be in use, until their blocks are on
+/// the disk, before sockets are left to wait: 4 MiB.
+const RECEIVED: usize = 32;
+/// Such buffers that are kept when nothing comes.
+const KEEP: usize = 16;
 /// News that are taken at a time before commands are looked at.
 const BATCH: usize = 64;
 
@@ -39,7 +48,7 @@ pub(super) enum News {
     Dialled {
         torrent: TorrentId,
         addr: SocketAddr,
-        stream: Option<(TcpStream, Seat)>,
+        stream: Option<(Pipe, Seat)>,
     },
     Received {
         conn: ConnId,
@@ -54,11 +63,17 @@ pub(super) enum News {
     },
     Disk {
         torrent: TorrentId,
-        done: Done,
+        done: Vec<Done>,
     },
     Told {
         torrent: TorrentId,
         told: Told,
+    },
+    Fetched {
+        torrent: TorrentId,
+        mirror: MirrorId,
+        block: Block,
+        result: Result<Bytes, Failure>,
     },
 }
 
@@ -73,6 +88,8 @@ pub(super) enum Command {
     Say(ConnId, references::Input),
     Ban(ConnId, String),
     Listen(mpsc::Sender<Event>),
+    /// Of one torrent, or of all together.
+    Limit(Option<TorrentId>, Limits),
     Stop(oneshot::Sender<()>),
 }
 
@@ -82,8 +99,13 @@ pub(super) struct Driver {
     pub(super) port: u16,
     pub(super) resume: Option<PathBuf>,
     pub(super) seats: Arc<Seats>,
+    pub(super) lock: Arc<Lock>,
     pub(super) disk: Disk,
     pub(super) news: mpsc::Sender<News>,
+    /// What is read from sockets.
+    buffers: Arc<Pool>,
+    up: Arc<Valve>,
+    down: Arc<Valve>,
     started: Instant,
     feed: Feed,
     behind: bool,
@@ -104,19 +126,29 @@ impl Driver {
     pub(super) fn new(
         peer_id: PeerId,
         resume: Option<PathBuf>,
-        seats: Arc<Seats>,
+        doors: Doors,
         disk: Disk,
         news: mpsc::Sender<News>,
-        listeners: Vec<Listener>,
+        limits: Limits,
     ) -> Self {
+        let Doors {
+            seats,
+            lock,
+            listeners,
+        } = doors;
+        let started = Instant::now();
         Self {
             peer_id,
             port: listeners.first().map_or(0, |l| l.addr.port()),
             resume,
             seats,
+            lock,
             disk,
             news,
-            started: Instant::now(),
+            buffers: Pool::new(READ, KEEP, RECEIVED),
+            up: Valve::new(limits.up, started),
+            down: Valve::new(limits.down, started),
+            started,
             feed: Feed::default(),
             behind: false,
             references: References::new(peer_id, references::Limits::default()),
@@ -168,6 +200,7 @@ impl Driver {
             }
             self.work();
             self.on_time();
+            self.disk_now();
             self.behind = self.feed.catch_up();
             if self.is_over() {
                 for stopper in self.stoppers.drain(..) {
@@ -238,6 +271,17 @@ impl Driver {
             }
             Command::Ban(conn, why) => self.ban(conn, why),
             Command::Listen(channel) => self.feed.add(channel),
+            Command::Limit(torrent, limits) => {
+                let room = torrent.map(|torrent| self.rooms.get(&torrent));
+                let valves = match room {
+                    None => Some((&self.up, &self.down)),
+                    Some(room) => room.map(|room| (&room.up, &room.down)),
+                };
+                if let Some((up, down)) = valves {
+                    up.set(limits.up);
+                    down.set(limits.down);
+                }
+            }
             Command::Stop(answer) => {
                 self.stoppers.push(answer);
                 self.stopping.get_or_insert(self.started.elapsed() + STOP);
@@ -262,6 +306,7 @@ impl Driver {
         let torrent = TorrentId(self.last_torrent);
         for hash in &room.hashes {
             self.routes.insert(*hash, torrent);
+            self.lock.learn(*hash);
         }
         self.rooms.insert(torrent, room);
         let now = self.now();
@@ -316,8 +361,25 @@ impl Driver {
                     self.todo.push_back((torrent, Input::Disconnected { conn }));
                 }
             }
-            News::Disk { torrent, done } => self.disk_done(torrent, done),
+            News::Disk { torrent, done } => {
+                for done in done {
+                    self.disk_done(torrent, done);
+                }
+            }
             News::Told { torrent, told } => self.told(torrent, told),
+            News::Fetched {
+                torrent,
+                mirror,
+                block,
+                result,
+            } => self.todo.push_back((
+                torrent,
+                Input::Fetched {
+                    mirror,
+                    block,
+                    result,
+                },
+            )),
         }
     }
 
@@ -343,7 +405,7 @@ impl Driver {
     fn connected(
         &mut self,
         torrent: TorrentId,
-        stream: TcpStream,
+        stream: Pipe,
         addr: SocketAddr,
         seat: Seat,
         outgoing: bool,
@@ -354,7 +416,13 @@ impl Driver {
         }
         self.last_conn += 1;
         let conn = ConnId(self.last_conn);
-        let link = Link::start(stream, addr, torrent, conn, seat, self.news.clone());
+        let way = Way {
+            news: self.news.clone(),
+            buffers: self.buffers.clone(),
+            up: Valves([self.up.clone(), room.up.clone()]),
+            down: Valves([self.down.clone(), room.down.clone()]),
+        };
+        let link = Link::start(stream, addr, torrent, conn, seat, way);
         self.links.insert(conn, link);
         let connected = Input::Connected {
             conn,
@@ -363,6 +431,23 @@ impl Driver {
         };
         self.todo.push_back((torrent, connected));
         Some(conn)
+    }
+
+    /// Does or hands on what swarms want done with files, and what comes of
+    /// that.
+    fn disk_now(&mut self) {
+        loop {
+            let done = self.disk.flush();
+            if done.is_empty() {
+                return;
+            }
+            for (torrent, done) in done {
+                for done in done {
+                    self.disk_done(torrent, done);
+                }
+            }
+            self.work();
+        }
     }
 
     fn disk_done(&mut self, torrent: TorrentId, done: Done) {
@@ -395,10 +480,7 @@ impl Driver {
 
     fn told(&mut self, torrent: TorrentId, told: Told) {
         let input = match told {
-            Told::Peers(addrs) => Input::Peers {
-                addrs,
-                source: Source::Tracker,
-            },
+            Told::Peers(source, addrs) => Input::Peers { addrs, source },
             Told::Failed(why) => {
                 self.feed.tell(&Event::SourceFailed { torrent, why });
                 return;
@@ -449,7 +531,7 @@ impl Driver {
             room.noting = true;
             room.pending += 1;
             self.disk
-                .push(torrent, store, Job::Note(path, resume.write()));
+                .push(torrent, store, Job::Note(path, Box::new(resume)));
         }
     }
 
@@ -464,6 +546,7 @@ impl Driver {
                 self.wakes.remove(&(at, torrent));
             }
             self.routes.retain(|_, t| *t != torrent);
+            room.hashes.iter().for_each(|hash| self.lock.forget(*hash));
             self.links.retain(|_, link| link.torrent != torrent);
             for leaver in room.leavers {
                 let _ = leaver.send(());

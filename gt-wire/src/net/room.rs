@@ -6,13 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
+use super::driver::News;
+use super::mirror::Door;
 use super::store::Store;
-use super::{PeerRow, Stats};
-use crate::geometry::FileIndex;
+use super::valve::Valve;
+use super::{Limits, MirrorRow, PeerRow, Stats, TorrentId};
+use crate::geometry::{Block, FileIndex};
+use crate::mirror::Mirror;
 use crate::resume::Resume;
-use crate::swarm::{ConnId, PeerStats, Swarm};
+use crate::swarm::{ConnId, MirrorId, PeerStats, Swarm};
 use crate::{InfoHash, PeerSource};
 
 /// How long after a change the resume data is written.
@@ -27,6 +32,9 @@ pub(super) struct Room {
     pub(super) hashes: Vec<InfoHash>,
     pub(super) store: Option<Arc<Store>>,
     pub(super) sources: Vec<Arc<dyn PeerSource>>,
+    /// HTTP sources, and those that are open.
+    pub(super) mirrors: Vec<Mirror>,
+    doors: BTreeMap<MirrorId, Door>,
     /// Files that were accepted.
     pub(super) closed: BTreeSet<FileIndex>,
     /// When the swarm wants to be woken, as noted in the driver's table.
@@ -44,6 +52,8 @@ pub(super) struct Room {
     rows: BTreeMap<ConnId, PeerStats>,
     past: BTreeMap<SocketAddr, PeerRow>,
     pub(super) banned: BTreeSet<SocketAddr>,
+    pub(super) up: Arc<Valve>,
+    pub(super) down: Arc<Valve>,
 }
 
 impl Room {
@@ -53,12 +63,16 @@ impl Room {
         store: Option<Arc<Store>>,
         sources: Vec<Arc<dyn PeerSource>>,
         closed: BTreeSet<FileIndex>,
+        limits: Limits,
     ) -> Self {
+        let now = Instant::now();
         Self {
             swarm,
             hashes,
             store,
             sources,
+            mirrors: Vec::new(),
+            doors: BTreeMap::new(),
             closed,
             wake: None,
             note_at: None,
@@ -70,7 +84,51 @@ impl Room {
             rows: BTreeMap::new(),
             past: BTreeMap::new(),
             banned: BTreeSet::new(),
+            up: Valve::new(limits.up, now),
+            down: Valve::new(limits.down, now),
         }
+    }
+
+    /// Asks a mirror for a block.
+    pub(super) fn fetch(
+        &mut self,
+        torrent: TorrentId,
+        id: MirrorId,
+        block: Block,
+        news: &mpsc::Sender<News>,
+    ) {
+        if !self.doors.contains_key(&id) {
+            let mirror = self.mirrors.get(id.0 as usize).cloned();
+            let (Some(mirror), Some(geometry)) = (mirror, self.swarm.geometry()) else {
+                return;
+            };
+            // Layers that are learnt later say nothing of where files lie.
+            let geometry = Arc::new(geometry.clone());
+            let door = Door::open(mirror, geometry, torrent, id, news.clone());
+            self.doors.insert(id, door);
+        }
+        if let Some(door) = self.doors.get(&id) {
+            door.fetch(block);
+        }
+    }
+
+    pub(super) fn unfetch(&self, id: MirrorId, block: Block) {
+        if let Some(door) = self.doors.get(&id) {
+            door.unfetch(block);
+        }
+    }
+
+    /// Closes a mirror and returns its URL.
+    pub(super) fn close_mirror(&mut self, id: MirrorId) -> String {
+        self.doors.remove(&id);
+        let mirror = self.mirrors.get(id.0 as usize);
+        mirror.map_or(String::new(), |m| m.url().to_string())
+    }
+
+    /// Ends the connections to mirrors; they are made again when they are
+    /// needed.
+    pub(super) fn close_mirrors(&mut self) {
+        self.doors.clear();
     }
 
     /// Notes that the resume data is out of date.
@@ -89,6 +147,7 @@ impl Room {
             info_hash: *self.hashes.first()?,
             pieces: self.swarm.have()?.clone(),
             closed: self.closed.clone(),
+            modified: BTreeMap::new(),
             layers: layers.collect(),
         })
     }
@@ -121,6 +180,16 @@ impl Room {
             pieces: geometry.map_or(0, |g| g.pieces()),
             complete: self.swarm.is_complete(),
             banned: self.banned.iter().copied().collect(),
+            mirrors: self
+                .mirrors
+                .iter()
+                .zip(self.swarm.mirrors())
+                .map(|(mirror, stats)| MirrorRow {
+                    url: mirror.url().to_string(),
+                    got: stats.downloaded,
+                    given_up: stats.given_up,
+                })
+                .collect(),
         }
     }
 

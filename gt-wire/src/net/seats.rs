@@ -1,10 +1,11 @@
 //! How many connections there may be, in all and from one place.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::limits;
+use crate::place::Place;
 
 /// The seats of one node.
 #[derive(Debug)]
@@ -16,14 +17,9 @@ pub(super) struct Seats {
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
+    /// Those of them who have not said what they want.
+    lobby: usize,
     places: BTreeMap<Place, usize>,
-}
-
-/// A neighbourhood of public addresses: an IPv4 /24 or an IPv6 /48.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    V4([u8; 3]),
-    V6([u16; 3]),
 }
 
 /// A seat that is taken until it is dropped.
@@ -31,6 +27,7 @@ enum Place {
 pub(super) struct Seat {
     seats: Arc<Seats>,
     place: Option<Place>,
+    in_lobby: bool,
 }
 
 impl Seats {
@@ -59,7 +56,25 @@ impl Seats {
         Some(Seat {
             seats: self.clone(),
             place,
+            in_lobby: false,
         })
+    }
+
+    /// Takes a seat for a stranger who has not said what he wants: those have
+    /// a quarter, so that they cannot keep others out.
+    pub(super) fn take_lobby(self: &Arc<Self>, addr: IpAddr) -> Option<Seat> {
+        if self.lock().lobby >= self.most.div_ceil(4) {
+            return None;
+        }
+        let mut seat = self.take(addr)?;
+        self.lock().lobby += 1;
+        seat.in_lobby = true;
+        Some(seat)
+    }
+
+    /// Tells whether half of the lobby is full.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.lock().lobby > self.most / 8
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -68,8 +83,18 @@ impl Seats {
     }
 }
 
+impl Seat {
+    /// Its holder has said what he wants.
+    pub(super) fn enter(&mut self) {
+        if std::mem::take(&mut self.in_lobby) {
+            self.seats.lock().lobby -= 1;
+        }
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.enter();
         let mut taken = self.seats.lock();
         taken.all -= 1;
         if let Some(place) = self.place
@@ -81,31 +106,6 @@ impl Drop for Seat {
             }
         }
     }
-}
-
-impl Place {
-    /// Returns the place of a public address. One's own machine and network
-    /// are not strangers' to fill.
-    fn of(addr: IpAddr) -> Option<Self> {
-        match addr.to_canonical() {
-            IpAddr::V4(v4) => {
-                let near = v4.is_loopback() || v4.is_private() || v4.is_link_local();
-                let [a, b, c, _] = v4.octets();
-                (!near).then_some(Self::V4([a, b, c]))
-            }
-            IpAddr::V6(v6) => {
-                let near = v6.is_loopback() || is_local(v6);
-                let [a, b, c, ..] = v6.segments();
-                (!near).then_some(Self::V6([a, b, c]))
-            }
-        }
-    }
-}
-
-/// Unique local (fc00::/7) and link-local (fe80::/10) addresses.
-fn is_local(v6: Ipv6Addr) -> bool {
-    let first = v6.segments()[0];
-    first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80
 }
 
 #[cfg(test)]
@@ -132,6 +132,21 @@ mod tests {
             .filter_map(|n| seats.take(ip(&format!("2001:db8:1:{n}::1"))))
             .collect();
         assert_eq!(v6.len(), limits::CONNECTIONS_PER_PLACE);
+    }
+
+    #[test]
+    fn the_silent_have_a_quarter() {
+        let seats = Seats::new(40);
+        let mut silent: Vec<Seat> = (0..50)
+            .filter_map(|_| seats.take_lobby(ip("127.0.0.1")))
+            .collect();
+        assert!(silent.len() == 10 && seats.is_crowded());
+        silent.iter_mut().take(5).for_each(Seat::enter);
+        assert!(!seats.is_crowded());
+        assert!(seats.take_lobby(ip("127.0.0.1")).is_some());
+        drop(silent);
+        let left = seats.lock();
+        assert_eq!((left.lobby, left.all), (0, 0));
     }
 
     #[test]

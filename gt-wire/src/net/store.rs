@@ -2,15 +2,18 @@
 //!
 //! Everything here blocks and runs on threads for blocking work.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+};
 
 use bytes::Bytes;
-use gt_vfs::content::{BLOCK, TreeHasher};
-use gt_vfs::{ReadAt, Verdict, Vfs, WriteAt};
-use sha1::{Digest, Sha1};
+use gt_vfs::content::BLOCK;
+use gt_vfs::{ReadAt, VPath, Verdict, Vfs, WriteAt};
 
+use super::pool::Pool;
+use crate::digest::{Running, Scratch, Wanted};
 use crate::geometry::{Block, FileIndex, FileSpan, Geometry, PieceIndex};
 use crate::swarm::{Digests, Failure};
 
@@ -20,7 +23,16 @@ pub(super) struct Store {
     geometry: Geometry,
     slots: Vec<RwLock<Slot>>,
     open: Arc<OpenFiles>,
+    /// Pieces that are hashed as their blocks are written.
+    running: Mutex<BTreeMap<PieceIndex, Running>>,
+    /// When closed files were last written, as they were seen first: what
+    /// they are later is not our doing.
+    times: Mutex<BTreeMap<FileIndex, i64>>,
+    buffers: Arc<Pool>,
 }
+
+/// Pieces that are hashed on the way at a time; others are read again.
+const RUNNING: usize = 256;
 
 /// One file.
 enum Slot {
@@ -48,13 +60,22 @@ impl Slot {
 pub(super) struct OpenFiles {
     limit: usize,
     queue: Mutex<VecDeque<(Weak<Store>, FileIndex)>>,
+    /// What blocks are read into.
+    buffers: Arc<Pool>,
 }
+
+/// Bytes that are read at once for peers.
+pub(super) const READ: usize = 8 * BLOCK;
+
+/// Such buffers that are kept when nobody reads.
+const KEEP: usize = 8;
 
 impl OpenFiles {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
             queue: Mutex::default(),
+            buffers: Pool::new(READ, KEEP, usize::MAX),
         }
     }
 
@@ -84,6 +105,7 @@ impl Store {
         whole: impl Fn(FileIndex) -> bool,
         open: Arc<OpenFiles>,
     ) -> Arc<Self> {
+        let buffers = open.buffers.clone();
         let files = 0..geometry.files().len() as u32;
         let slots = files.map(|n| RwLock::new(Slot::Shut(whole(FileIndex(n)))));
         Arc::new(Self {
@@ -91,6 +113,9 @@ impl Store {
             vfs,
             geometry,
             open,
+            running: Mutex::default(),
+            times: Mutex::default(),
+            buffers,
         })
     }
 
@@ -122,19 +147,50 @@ impl Store {
                 return Ok(bytes);
             }
         }
-        let mut bytes = vec![0; block.length as usize];
+        let length = block.length as usize;
+        let mut lease = None;
+        let mut own = Vec::new();
+        let bytes = if length <= READ {
+            &mut lease.insert(self.buffers.take()).room()[..length]
+        } else {
+            own = vec![0; length];
+            &mut own[..]
+        };
         let mut rest = &mut bytes[..];
         for span in spans {
             let (now, later) = rest.split_at_mut(span.length as usize);
-            if !self.is_padding(span) {
-                self.read_span(span.file, span.offset, now)?;
+            match self.is_padding(span) {
+                true => now.fill(0),
+                false => self.read_span(span.file, span.offset, now)?,
             }
             rest = later;
         }
-        Ok(bytes.into())
+        rest.fill(0);
+        Ok(match lease {
+            Some(lease) => lease.freeze(length),
+            None => own.into(),
+        })
     }
 
-    fn read_span(self: &Arc<Self>, file: FileIndex, at: u64, buf: &mut [u8]) -> io::Result<()> {
+    /// Returns two blocks as one, where the second follows the first and both
+    /// are read at once.
+    pub(super) fn join(&self, first: Block, next: Block) -> Option<Block> {
+        let both = Block {
+            length: first.length.checked_add(next.length)?,
+            ..first
+        };
+        let follows = first.piece == next.piece
+            && first.offset.checked_add(first.length) == Some(next.offset)
+            && both.length as usize <= READ;
+        (follows && self.geometry.contains(both)).then_some(both)
+    }
+
+    pub(super) fn read_span(
+        self: &Arc<Self>,
+        file: FileIndex,
+        at: u64,
+        buf: &mut [u8],
+    ) -> io::Result<()> {
         let slot = self.opened(file)?;
         let reader = slot.reader().ok_or_else(shut_again)?;
         reader.read_exact_at(at, buf)
@@ -142,8 +198,40 @@ impl Store {
 
     /// Writes a block. A file that is whole already is only compared with it.
     pub(super) fn write(self: &Arc<Self>, block: Block, bytes: &[u8]) -> Result<(), Failure> {
-        self.write_io(block, bytes)
-            .map_err(|e| failure("written", &e))
+        let written = self.write_io(block, bytes);
+        self.hash_on_the_way(block, bytes, written.is_ok());
+        written.map_err(|e| failure("written", &e))
+    }
+
+    /// Hashes blocks as they come, if they come in order. What is written
+    /// over something that was hashed ends that: the disk is what counts.
+    fn hash_on_the_way(&self, block: Block, bytes: &[u8], written: bool) {
+        let mut running = self.running();
+        let begin = block.offset == 0 && running.len() < RUNNING && written;
+        let state = running.remove(&block.piece);
+        let state = match state {
+            Some(state) if block.offset > state.at() => Some(state),
+            Some(state) if written && block.offset == state.at() && state.at() > 0 => Some(state),
+            _ => begin.then(|| {
+                Running::new(Wanted {
+                    sha1: self.geometry.has_v1(),
+                    leaves: self.geometry.has_v2(),
+                })
+            }),
+        };
+        // Others write other pieces meanwhile.
+        drop(running);
+        if let Some(mut state) = state {
+            if block.offset == state.at() {
+                state.feed(&self.geometry, block, bytes);
+            }
+            self.running().insert(block.piece, state);
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<PieceIndex, Running>> {
+        // An entry is taken out while it changes.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_io(self: &Arc<Self>, block: Block, bytes: &[u8]) -> io::Result<()> {
@@ -200,32 +288,17 @@ impl Store {
         sha1: bool,
         leaves: bool,
     ) -> io::Result<Digests> {
-        let mut whole = Sha1::new();
-        let mut tree = TreeHasher::new();
-        let mut buffer = vec![0; 16 * BLOCK];
-        for span in self.spans(self.geometry.whole(piece))? {
-            let padding = self.is_padding(span);
-            let mut done = 0;
-            while done < span.length {
-                let length = (span.length - done).min(buffer.len() as u64) as usize;
-                let chunk = &mut buffer[..length];
-                if padding {
-                    chunk.fill(0);
-                } else {
-                    self.read_span(span.file, span.offset + done, chunk)?;
-                }
-                if sha1 {
-                    whole.update(&*chunk);
-                }
-                if leaves && !padding {
-                    tree.update(chunk);
-                }
-                done += length as u64;
-            }
-        }
-        Ok(Digests {
-            sha1: sha1.then(|| whole.finalize().into()),
-            leaves: tree.finish().leaves().to_vec(),
+        let wanted = Wanted { sha1, leaves };
+        let running = self.running().remove(&piece);
+        let running = running.filter(|state| state.sees(wanted));
+        let running = running.unwrap_or_else(|| Running::new(wanted));
+        // A piece that was hashed on the way needs no room to read.
+        let mut scratch = match running.at() >= self.geometry.piece_len(piece) {
+            true => Scratch::none(),
+            false => Scratch::new(),
+        };
+        running.finish(&self.geometry, piece, &mut scratch, |file, at, buf| {
+            self.read_span(file, at, buf)
         })
     }
 
@@ -254,6 +327,40 @@ impl Store {
                 Ok(Verdict::Accept)
             }
         }
+    }
+
+    /// Remembers when a file that is believed or was verified was written.
+    pub(super) fn saw(&self, file: FileIndex, modified: i64) {
+        self.times().insert(file, modified);
+    }
+
+    /// Returns when closed files were last written, where the backend knows.
+    pub(super) fn modified(
+        &self,
+        closed: &BTreeSet<FileIndex>,
+    ) -> io::Result<BTreeMap<FileIndex, i64>> {
+        let unknown =
+            |times: &BTreeMap<FileIndex, i64>| closed.iter().any(|f| !times.contains_key(f));
+        if unknown(&self.times()) {
+            let entries = self.vfs.list()?.into_iter();
+            let listed: BTreeMap<VPath, Option<i64>> =
+                entries.map(|entry| (entry.path, entry.modified)).collect();
+            let mut times = self.times();
+            for file in closed {
+                let path = self.geometry.file(*file).map(|f| &f.path);
+                if let Some(Some(modified)) = path.and_then(|path| listed.get(path)) {
+                    times.entry(*file).or_insert(*modified);
+                }
+            }
+        }
+        let times = self.times();
+        let closed = closed.iter();
+        Ok(closed.filter_map(|f| Some((*f, *times.get(f)?))).collect())
+    }
+
+    fn times(&self) -> MutexGuard<'_, BTreeMap<FileIndex, i64>> {
+        // An entry is there or not.
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes what was written so far survive a loss of power.
@@ -365,7 +472,8 @@ fn failure(deed: &str, e: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use gt_vfs::{Memory, VPath};
+    use gt_vfs::Memory;
+    use sha1::{Digest, Sha1};
 
     use super::*;
     use crate::geometry::File;

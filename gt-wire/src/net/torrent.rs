@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gt_vfs::Vfs;
 
+use super::Limits;
 use crate::geometry::{FileIndex, Geometry};
+use crate::mirror::Mirror;
 use crate::{Info, InfoHash, PeerSource};
 
 /// The node's name of a torrent.
@@ -26,10 +28,19 @@ pub struct Torrent {
     pub content: Option<Content>,
     /// The info dictionary, given to those who only know its hash (BEP 9).
     pub info: Option<Bytes>,
+    /// Whether peers come from the trackers alone (BEP 27).
+    pub private: bool,
     /// Whether a topic asks its peers for the info dictionary.
     pub fetch_info: bool,
+    /// Whether a seed never shows more than it hands out (BEP 16), however few
+    /// come and whoever else has everything.
+    pub super_seed: bool,
+    /// HTTP sources (BEP 19).
+    pub mirrors: Vec<Mirror>,
     /// Who knows peers.
     pub sources: Vec<Arc<dyn PeerSource>>,
+    /// How fast its bytes may go.
+    pub limits: Limits,
 }
 
 impl Torrent {
@@ -40,8 +51,12 @@ impl Torrent {
             other_hash: None,
             content: None,
             info: None,
+            private: false,
             fetch_info: false,
+            super_seed: false,
+            mirrors: Vec::new(),
             sources: Vec::new(),
+            limits: Limits::default(),
         }
     }
 
@@ -54,9 +69,20 @@ impl Torrent {
             other_hash: hashes.next(),
             content: Some(Content::new(info.geometry().clone(), vfs)),
             info: Some(Bytes::copy_from_slice(info.raw())),
+            private: info.is_private(),
             fetch_info: false,
+            super_seed: false,
+            mirrors: Vec::new(),
             sources: Vec::new(),
+            limits: Limits::default(),
         }
+    }
+
+    /// Returns the torrent with one more HTTP source.
+    #[must_use]
+    pub fn mirror(mut self, mirror: Mirror) -> Self {
+        self.mirrors.push(mirror);
+        self
     }
 
     /// Returns the torrent with one more that knows peers.

@@ -25,9 +25,9 @@ pub(super) struct Choker {
 }
 
 /// Tells whether a link takes part: an origin in flash mode lets those in
-/// from whom it hides by handing them pieces.
+/// from whom it hides by handing them pieces, and our own kind takes turns.
 fn takes_part(link: &Link) -> bool {
-    link.peer.is_interested() && link.shown.is_none()
+    link.peer.is_interested() && link.shown.is_none() && !link.takes_turns()
 }
 
 impl Swarm {
@@ -68,7 +68,7 @@ impl Swarm {
     pub(super) fn time_choker(&mut self) {
         self.fill_slots();
         let takers: Vec<&Link> = self.links.values().filter(|l| takes_part(l)).collect();
-        if takers.len() <= self.options.slots {
+        if takers.len() <= self.options.slots || self.options.slots == 0 {
             return;
         }
         if self.choker.next > self.now {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::Swarm;
 use super::input::ConnId;
 use super::link::Link;
+use super::mirrors::MirrorId;
 use super::output::{Event, Output, Reason};
 use crate::PeerId;
 use crate::extended::Extensions;
@@ -152,18 +153,23 @@ impl Swarm {
             self.shake(conn, handshake.info_hash);
         }
         if handshake.abilities.extended() {
-            let payload = self.introduction(handshake.peer_id).write();
+            let payload = self.introduction(conn, handshake.peer_id).write();
             self.say(conn, Message::Extended { id: 0, payload });
         }
         self.show_pieces(conn);
     }
 
     /// What our extension handshake says to a peer.
-    fn introduction(&self, to: PeerId) -> Extensions {
+    fn introduction(&self, conn: ConnId, to: PeerId) -> Extensions {
         let mut said = Extensions::default();
         let serves = self.options.info.is_some() || self.options.fetch_info;
         for (name, number) in self.names.iter().zip(1u8..) {
-            if number > 1 || serves {
+            let speaks = match name.as_str() {
+                crate::metadata::NAME => serves,
+                crate::exchange::NAME => self.exchanges(),
+                _ => true,
+            };
+            if speaks {
                 said.numbers.insert(name.clone(), number);
             }
         }
@@ -175,9 +181,12 @@ impl Swarm {
             .info
             .as_ref()
             .and_then(|info| u32::try_from(info.len()).ok());
+        said.your_ip = self.links.get(&conn).map(|l| l.addr.ip().to_canonical());
+        // Who has all that it wants only gives (BEP 21), be it a seed or not.
         // Others leave a peer that wants nothing and shows nothing.
-        said.upload_only = self.torrent.as_ref().is_some_and(super::Torrent::is_seed)
-            && (to.is_ours() || !self.shows_nothing());
+        let sated = |torrent: &super::Torrent| torrent.is_whole() && !torrent.have.is_empty();
+        said.upload_only =
+            self.torrent.as_ref().is_some_and(sated) && (to.is_ours() || !self.shows_nothing());
         said
     }
 
@@ -186,7 +195,7 @@ impl Swarm {
         for conn in self.conns() {
             let peer = &self.links[&conn].peer;
             if let Some(handshake) = peer.handshake().filter(|h| h.abilities.extended()) {
-                let payload = self.introduction(handshake.peer_id).write();
+                let payload = self.introduction(conn, handshake.peer_id).write();
                 self.say(conn, Message::Extended { id: 0, payload });
             }
         }
@@ -208,6 +217,7 @@ impl Swarm {
         if let Some(link) = self.links.get_mut(&conn) {
             link.queued = link.queued.saturating_sub(bytes);
             link.drained = self.now;
+            self.turns.sent(self.now, bytes);
             self.feed();
             self.sent_some();
         }
@@ -215,6 +225,9 @@ impl Swarm {
 
     /// Ends a connection that was caught lying, and never takes it up again.
     pub(super) fn ban(&mut self, conn: ConnId, why: Reason) {
+        if let Some(mirror) = MirrorId::of(conn) {
+            return self.give_up_mirror(mirror, why.to_string());
+        }
         if let Some(link) = self.links.get(&conn) {
             let addr = link.addr;
             self.lose(conn, why.clone(), true);
@@ -236,7 +249,9 @@ impl Swarm {
             return;
         };
         self.dirty.remove(&conn);
-        if ours {
+        self.forget_mirror(&mut link);
+        let mirror = link.errands.is_some();
+        if ours && !mirror {
             for bytes in link.flush() {
                 self.outputs.push_back(Output::Send { conn, bytes });
             }
@@ -244,8 +259,11 @@ impl Swarm {
             self.outputs.push_back(Output::Disconnect { conn, why });
         }
         let good = link.is_open() && !matches!(why, Reason::Protocol(_));
-        self.book.gone(self.now, link.addr, link.outgoing, good);
+        if !mirror {
+            self.book.gone(self.now, link.addr, link.outgoing, good);
+        }
         self.forget_server(conn, &link);
+        self.forget_turns(&link);
         if let Some(torrent) = &mut self.torrent {
             if link.counted {
                 for piece in link.peer.have().iter() {
@@ -266,13 +284,18 @@ impl Swarm {
                 }
             }
             torrent.layers.forget(conn);
+            torrent.proofs.forget(conn);
         }
         self.forget_dispatch(conn, &link);
         let addr = link.addr;
-        self.event(Event::PeerGone { conn, addr, why });
+        if !mirror {
+            self.event(Event::PeerGone { conn, addr, why });
+        }
         if !self.stopped {
+            self.exchange_soon();
             self.count_sources();
             self.fill_slots();
+            self.grant_turns();
             self.refill_all();
             self.ask_layers();
             self.alarm(self.now);
@@ -286,6 +309,10 @@ impl Swarm {
             let Some(link) = self.links.get_mut(&conn) else {
                 continue;
             };
+            if link.errands.is_some() {
+                // Its errands have their own times.
+                continue;
+            }
             let mut ends = vec![(link.heard + SILENCE, Reason::Silent(SILENCE))];
             if !link.is_open() {
                 ends.push((link.opened + HANDSHAKE, Reason::Silent(HANDSHAKE)));

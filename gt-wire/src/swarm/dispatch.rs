@@ -11,6 +11,10 @@
 //! A piece is through when a second peer has it. What does not come through is
 //! repaired afterwards: by another hand-out to another peer.
 
+mod hands;
+mod leaving;
+mod repair;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -19,7 +23,6 @@ use super::input::ConnId;
 use super::link::Link;
 use crate::bitfield::Bitfield;
 use crate::geometry::PieceIndex;
-use crate::message::Message;
 
 /// Content of fewer pieces is too small to be traded.
 const LEAST_PIECES: u32 = 16;
@@ -30,23 +33,11 @@ const WINDOW: usize = 4;
 /// The most of them.
 const WINDOW_MOST: usize = 64;
 
-/// How long a peer may take to ask for what it was handed.
-const ASK: Duration = Duration::from_secs(1);
-
 /// Time between two looks at what needs repair.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How long a holder may pass nothing on before its pieces go to others.
-const PASS_ON: Duration = Duration::from_secs(1);
-
 /// How long a piece may stay with one peer whatever that peer does.
 const HOLD_MOST: Duration = Duration::from_secs(10);
-
-/// How long a peer may take to say that it has what it was sent.
-const CONFIRM: Duration = Duration::from_secs(3);
-
-/// How long the crowd is left to itself once somebody else has everything.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// State of flash mode.
 #[derive(Debug)]
@@ -115,6 +106,17 @@ impl Dispatch {
         self.peers.entry(conn).or_default()
     }
 
+    /// Notes that a hand-out is over though not all of its blocks were asked
+    /// for: the peer had the others from somebody else.
+    fn enough(&mut self, piece: PieceIndex, now: Duration) {
+        if let Some(hand) = self.hands.get_mut(&piece)
+            && hand.sent.is_none()
+        {
+            hand.sent = Some(now);
+            self.under_way -= 1;
+        }
+    }
+
     /// Takes a hand-out off the books.
     fn settle(&mut self, piece: PieceIndex) -> Option<Hand> {
         let hand = self.hands.remove(&piece)?;
@@ -131,7 +133,8 @@ impl Swarm {
     pub(super) fn begin_dispatch(&mut self) {
         let Some(torrent) = &self.torrent else { return };
         let pieces = torrent.geometry.pieces();
-        let origin = torrent.is_seed() && pieces >= LEAST_PIECES;
+        let many = pieces >= LEAST_PIECES || self.options.super_seed;
+        let origin = torrent.is_seed() && many;
         let mut unsent: Vec<u32> = if origin {
             (0..pieces).collect()
         } else {
@@ -164,17 +167,9 @@ impl Swarm {
     }
 
     /// A peer has said which pieces it has, or who it is.
-    pub(super) fn dispatch_met(&mut self, conn: ConnId) {
+    pub(super) fn dispatch_met(&mut self) {
         if !self.dispatch.on {
             return;
-        }
-        if let Some(link) = self.links.get(&conn)
-            && link.is_seed()
-            && link.peer.have().is_empty()
-        {
-            // It says that it wants nothing and shows nothing: another origin
-            // in this mode, and each would wait for the other's crowd.
-            return self.leave_dispatch();
         }
         self.dispatch_go();
     }
@@ -187,6 +182,10 @@ impl Swarm {
             .torrent
             .as_ref()
             .map_or(0, |torrent| torrent.picker.count(piece));
+        let own = |hand: &Hand| hand.to == conn;
+        if self.dispatch.hands.get(&piece).is_some_and(own) {
+            self.dispatch.enough(piece, self.now);
+        }
         if count >= 2
             && let Some(hand) = self.dispatch.settle(piece)
         {
@@ -198,6 +197,27 @@ impl Swarm {
         if self.links.get(&conn).is_some_and(Link::is_seed) {
             self.alarm(self.now);
         }
+        self.dispatch_go();
+    }
+
+    /// Tells whether flash mode is on.
+    pub(super) fn dispatch_is_on(&self) -> bool {
+        self.dispatch.on
+    }
+
+    /// A peer does not want the piece that it was handed, or does not answer.
+    pub(super) fn dispatch_passed(&mut self, conn: ConnId, piece: PieceIndex) {
+        let Some(hand) = self.dispatch.hands.get(&piece).filter(|h| h.to == conn) else {
+            return;
+        };
+        if hand.asked {
+            // It took a part, and that was all it lacked.
+            self.dispatch.enough(piece, self.now);
+            return self.dispatch_go();
+        }
+        self.dispatch.settle(piece);
+        self.dispatch.debt(conn).ignored += 1;
+        self.dispatch.unsent.insert(0, piece.0);
         self.dispatch_go();
     }
 
@@ -245,71 +265,6 @@ impl Swarm {
         }
     }
 
-    /// Hands out pieces that nobody has, while there is room (O1, O2).
-    fn dispatch_go(&mut self) {
-        while self.dispatch.on && self.dispatch.under_way < self.dispatch.window {
-            let Some(piece) = self.dispatch.unsent.pop() else {
-                return;
-            };
-            let piece = PieceIndex(piece);
-            let known = self
-                .torrent
-                .as_ref()
-                .is_none_or(|torrent| torrent.picker.count(piece) > 0);
-            if known || self.dispatch.hands.contains_key(&piece) {
-                continue;
-            }
-            let Some(conn) = self.neediest(piece, None) else {
-                self.dispatch.unsent.push(piece.0);
-                return;
-            };
-            self.hand_out(conn, piece);
-        }
-    }
-
-    /// Returns the peer to hand a piece to: that which sits on the fewest of
-    /// our pieces, then that which was given least, then chance (O3). Slow
-    /// peers and free riders get few without being known as such.
-    fn neediest(&mut self, piece: PieceIndex, not: Option<ConnId>) -> Option<ConnId> {
-        let mut best: Option<((u32, u64, u64), ConnId)> = None;
-        for link in self.links.values() {
-            if !receives(link) || Some(link.conn) == not || link.peer.have().has(piece.0) {
-                continue;
-            }
-            let debt = self.dispatch.peers.get(&link.conn);
-            let debt = debt.map_or(0, |debt| debt.pending + debt.ignored);
-            let key = (debt, link.uploaded, self.chance.next());
-            if best.is_none_or(|(least, _)| key < least) {
-                best = Some((key, link.conn));
-            }
-        }
-        best.map(|(_, conn)| conn)
-    }
-
-    fn hand_out(&mut self, conn: ConnId, piece: PieceIndex) {
-        let (Some(torrent), Some(link)) = (&self.torrent, self.links.get_mut(&conn)) else {
-            return;
-        };
-        self.dispatch.settle(piece);
-        self.dispatch.began.get_or_insert(self.now);
-        let hand = Hand {
-            to: conn,
-            at: self.now,
-            asked: false,
-            blocks_left: torrent.geometry.block_count(piece),
-            sent: None,
-        };
-        self.dispatch.hands.insert(piece, hand);
-        self.dispatch.under_way += 1;
-        self.dispatch.debt(conn).pending += 1;
-        if let Some(shown) = &mut link.shown {
-            shown.insert(piece.0);
-        }
-        self.say(conn, Message::Have(piece));
-        self.unchoke(conn);
-        self.alarm(self.now + LOOK);
-    }
-
     /// What is due: hand-outs that nobody asked for, pieces that do not come
     /// through, peers that get nothing, and the end of flash mode.
     pub(super) fn time_dispatch(&mut self) {
@@ -330,175 +285,6 @@ impl Swarm {
         if self.links.values().any(receives) {
             self.alarm(self.now + LOOK);
         }
-    }
-
-    fn reclaim(&mut self) {
-        let now = self.now;
-        let ignored: Vec<(PieceIndex, ConnId)> = self
-            .dispatch
-            .hands
-            .iter()
-            .filter(|(_, h)| !h.asked && h.at + ASK <= now)
-            .map(|(piece, hand)| (*piece, hand.to))
-            .collect();
-        for (piece, conn) in ignored {
-            self.dispatch.settle(piece);
-            self.dispatch.debt(conn).ignored += 1;
-            self.dispatch.unsent.push(piece.0);
-        }
-    }
-
-    /// Hands pieces that one peer sits on to another (O4 a).
-    fn repair(&mut self) {
-        let now = self.now;
-        let Some(torrent) = &self.torrent else { return };
-        let stuck: Vec<(PieceIndex, ConnId)> = self
-            .dispatch
-            .hands
-            .iter()
-            .filter(|(piece, hand)| {
-                let Some(sent) = hand.sent else { return false };
-                let debt = self.dispatch.peers.get(&hand.to);
-                let shared = debt.map_or(Duration::ZERO, |d| d.shared);
-                let due = if torrent.picker.count(**piece) == 0 {
-                    sent + CONFIRM
-                } else {
-                    (sent.max(shared) + PASS_ON).min(sent + HOLD_MOST)
-                };
-                due <= now
-            })
-            .map(|(piece, hand)| (*piece, hand.to))
-            .collect();
-        for (piece, holder) in stuck {
-            if self.dispatch.under_way >= self.dispatch.window {
-                return;
-            }
-            let other = self.neediest(piece, Some(holder));
-            if let Some(conn) = other.or_else(|| self.neediest(piece, None)) {
-                self.hand_out(conn, piece);
-            }
-        }
-    }
-
-    /// Helps peers out that got nothing new for a while (O4 b).
-    fn help(&mut self) {
-        let now = self.now;
-        let needy: Vec<ConnId> = self
-            .links
-            .values()
-            .filter(|link| {
-                let has = link.peer.have().count();
-                let usual = (now - link.opened) / (has + 1) * 4;
-                let patience = usual.clamp(PASS_ON, HOLD_MOST);
-                let debt = self.dispatch.peers.get(&link.conn);
-                let helped = debt.map_or(Duration::ZERO, |d| d.helped);
-                receives(link)
-                    && link.last_have.max(helped) + patience <= now
-                    && !self
-                        .dispatch
-                        .hands
-                        .values()
-                        .any(|h| h.to == link.conn && h.sent.is_none())
-            })
-            .map(|link| link.conn)
-            .collect();
-        for conn in needy {
-            if let Some(piece) = self.rarest_for(conn) {
-                self.dispatch.debt(conn).helped = now;
-                self.hand_out(conn, piece);
-            }
-        }
-    }
-
-    /// Gives some pieces a second time while there is nothing else to do, up
-    /// to a share of the content (O4 c).
-    fn give_extra(&mut self) {
-        let Some(torrent) = &self.torrent else { return };
-        let content = torrent.geometry.content_length();
-        let length = torrent.geometry.piece_length();
-        let budget = (self.options.extra.clamp(0.0, 100.0) * content as f64) as u64;
-        if self.dispatch.under_way > 0
-            || !self.server.is_idle()
-            || self.dispatch.extra + length > budget
-        {
-            return;
-        }
-        let mut receivers: Vec<(u32, ConnId)> = self
-            .links
-            .values()
-            .filter(|link| receives(link))
-            .map(|link| (link.peer.have().count(), link.conn))
-            .collect();
-        receivers.sort_unstable();
-        for (_, conn) in receivers {
-            if let Some(piece) = self.rarest_for(conn) {
-                self.dispatch.extra += length;
-                self.hand_out(conn, piece);
-                return;
-            }
-        }
-    }
-
-    /// Returns the piece that a peer lacks and fewest others have.
-    fn rarest_for(&self, conn: ConnId) -> Option<PieceIndex> {
-        let torrent = self.torrent.as_ref()?;
-        let link = self.links.get(&conn)?;
-        link.peer
-            .have()
-            .missing()
-            .map(PieceIndex)
-            .filter(|piece| !self.dispatch.hands.contains_key(piece))
-            .filter(|piece| !link.was_shown(*piece))
-            .min_by_key(|piece| torrent.picker.count(*piece))
-    }
-
-    /// Leaves flash mode when somebody else has everything and the crowd, those
-    /// too who come a moment later, has had its time (O5).
-    fn consider_leaving(&mut self) {
-        if !self.links.values().any(Link::is_seed) {
-            self.dispatch.seed_since = None;
-            return;
-        }
-        let since = *self.dispatch.seed_since.get_or_insert(self.now);
-        let lasted = self
-            .dispatch
-            .began
-            .map_or(Duration::ZERO, |began| since.saturating_sub(began));
-        let end = since + GRACE.max(lasted / 4);
-        if end <= self.now {
-            self.leave_dispatch();
-        } else {
-            self.alarm(end);
-        }
-    }
-
-    /// Shows everything to everybody: an ordinary seed from here on.
-    fn leave_dispatch(&mut self) {
-        let Some(torrent) = &self.torrent else { return };
-        let pieces = torrent.geometry.pieces();
-        self.dispatch = Dispatch {
-            origin: self.dispatch.origin,
-            ..Dispatch::new()
-        };
-        for conn in self.conns() {
-            let Some(link) = self.links.get_mut(&conn) else {
-                continue;
-            };
-            let Some(shown) = link.shown.take() else {
-                continue;
-            };
-            if link.is_seed() {
-                continue;
-            }
-            let hidden: Vec<u32> = (0..pieces)
-                .filter(|p| !shown.has(*p) && !link.peer.have().has(*p))
-                .collect();
-            for piece in hidden {
-                self.say(conn, Message::Have(PieceIndex(piece)));
-            }
-        }
-        self.reintroduce();
-        self.fill_slots();
     }
 
     /// Forgets a peer; what it alone had is to be handed out again.
@@ -533,12 +319,7 @@ impl Swarm {
         }
         for piece in held {
             // Another has it: a copy is left, and no hand-out is under way.
-            if let Some(hand) = self.dispatch.hands.get_mut(&piece)
-                && hand.sent.is_none()
-            {
-                hand.sent = Some(self.now);
-                self.dispatch.under_way -= 1;
-            }
+            self.dispatch.enough(piece, self.now);
         }
         self.dispatch_go();
     }

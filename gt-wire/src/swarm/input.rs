@@ -7,6 +7,7 @@ use bytes::Bytes;
 use gt_vfs::Verdict;
 use gt_vfs::content::Hash;
 
+use super::mirrors::MirrorId;
 use crate::geometry::{Block, FileIndex, PieceIndex};
 
 /// The driver's name of a connection; never used twice in a swarm.
@@ -95,6 +96,16 @@ pub enum Input {
         /// Who told.
         source: Source,
     },
+    /// An [`Output::Fetch`](super::Output::Fetch) ended. A failure that is
+    /// not passing is the end of the mirror.
+    Fetched {
+        /// Which was asked.
+        mirror: MirrorId,
+        /// For what.
+        block: Block,
+        /// Exactly the bytes of the block, or what failed.
+        result: Result<Bytes, Failure>,
+    },
     /// An [`Output::Announce`](super::Output::Announce) is through; the peers
     /// come by [`Input::Peers`].
     Announced {
@@ -120,6 +131,14 @@ pub enum Input {
         conn: ConnId,
         /// What it did, for people.
         why: String,
+    },
+    /// The caller wants a piece by a time, such as a reader that plays along:
+    /// it comes before pieces that are wanted later or whenever.
+    Want {
+        /// Which.
+        piece: PieceIndex,
+        /// By when; `None` takes the wish back.
+        by: Option<Duration>,
     },
     /// The caller wants no more: every connection ends, a last announce goes
     /// out, nothing more is asked for.
@@ -164,6 +183,13 @@ impl Failure {
             passing: false,
             why: why.into(),
         }
+    }
+}
+
+impl Source {
+    /// Tells whether it passes on what strangers told it.
+    pub(crate) fn is_hint(self) -> bool {
+        matches!(self, Self::Exchange | Self::Dht)
     }
 }
 

@@ -73,6 +73,12 @@ impl Layers {
         layers
     }
 
+    /// Tells whether hashes without which pieces cannot be judged are on
+    /// their way.
+    pub(super) fn are_learnt_soon(&self) -> bool {
+        !self.fetches.is_empty() && !self.asked.is_empty()
+    }
+
     pub(super) fn forget(&mut self, conn: ConnId) {
         self.asked.retain(|_, (asked, _)| *asked != conn);
         self.refused.retain(|(refused, _), _| *refused != conn);
@@ -93,7 +99,8 @@ impl Swarm {
         let mut load: BTreeMap<ConnId, usize> = self
             .links
             .values()
-            .filter(|link| link.is_open() && (pure || link.peer.abilities().v2()))
+            .filter(|link| link.is_open() && link.errands.is_none())
+            .filter(|link| pure || link.peer.abilities().v2())
             .map(|link| (link.conn, 0))
             .collect();
         for (conn, _) in torrent.layers.asked.values() {
@@ -130,6 +137,9 @@ impl Swarm {
     }
 
     pub(super) fn got_hashes(&mut self, conn: ConnId, span: HashSpan, hashes: &[u8]) {
+        if self.got_proof(conn, span, hashes) {
+            return;
+        }
         let Some(torrent) = &mut self.torrent else {
             return;
         };
@@ -168,11 +178,15 @@ impl Swarm {
         }
         self.ask_layers();
         if !learnt.is_empty() {
+            self.take_held_turns();
             self.refill_all();
         }
     }
 
     pub(super) fn hashes_refused(&mut self, conn: ConnId, span: HashSpan) {
+        if self.proof_refused(conn, span) {
+            return;
+        }
         if let Some(torrent) = &mut self.torrent
             && torrent
                 .layers
@@ -222,6 +236,7 @@ impl Swarm {
             self.rest_layers(conn, span);
         }
         self.ask_layers();
+        self.take_held_turns();
         if let Some(torrent) = &self.torrent {
             let asked = torrent.layers.asked.values().map(|(_, at)| *at + WAIT);
             let next = asked.chain(torrent.layers.refused.values().copied()).min();
@@ -234,6 +249,9 @@ impl Swarm {
     pub(super) fn was_asked_hashes(&mut self, conn: ConnId, span: HashSpan) {
         let stuffed = self.links.get(&conn).is_none_or(|l| l.queued > QUEUE);
         let answer = if stuffed { None } else { self.hashes(&span) };
+        if answer.is_none() && !stuffed && self.leaves_asked(conn, span) {
+            return;
+        }
         self.say(
             conn,
             match answer {

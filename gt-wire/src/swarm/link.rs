@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use super::exchange::Told;
+use super::fast::Fast;
 use super::input::ConnId;
+use super::mirrors::Errands;
 use super::stats::Rate;
+use super::turns::Ledger;
 use crate::bitfield::Bitfield;
 use crate::extended::Extensions;
 use crate::geometry::{Block, PieceIndex};
@@ -25,6 +29,12 @@ pub(super) struct Link {
     pub(super) peer: Peer,
     /// What the peer said of its extensions.
     pub(super) extensions: Option<Extensions>,
+    /// What a mirror is asked for; `None` for a peer.
+    pub(super) errands: Option<Errands>,
+    /// What is given although the other end is choked.
+    pub(super) fast: Fast,
+    /// Which peers it and we told each other of.
+    pub(super) exchange: Told,
     /// The info dictionary on its way from it.
     pub(super) fetch: Option<Fetch>,
     /// Whether that was begun once.
@@ -40,6 +50,8 @@ pub(super) struct Link {
     /// When a block last went either way.
     pub(super) useful_at: Duration,
 
+    /// Pieces that it is told of with the next message, or a little later.
+    haves: Vec<PieceIndex>,
     /// Small messages that wait to be sent as one.
     cork: BytesMut,
     /// What is ready for the driver.
@@ -64,6 +76,8 @@ pub(super) struct Link {
     pub(super) snubs: u32,
     /// Pieces that it refused to send since it last let us in.
     pub(super) refused: BTreeSet<PieceIndex>,
+    /// When it last did.
+    pub(super) refused_at: Duration,
     /// Blocks that nobody asked for.
     pub(super) unasked: u32,
     /// Shortest time from a request to its answer.
@@ -93,6 +107,8 @@ pub(super) struct Link {
     pub(super) unchoked_at: Duration,
     /// The pieces shown to it, where an origin hides the others.
     pub(super) shown: Option<Bitfield>,
+    /// Turns, either way.
+    pub(super) turns: Ledger,
 }
 
 impl Link {
@@ -109,6 +125,9 @@ impl Link {
             outgoing,
             peer,
             extensions: None,
+            errands: None,
+            fast: Fast::default(),
+            exchange: Told::default(),
             fetch: None,
             fetched: false,
             opened: now,
@@ -116,6 +135,7 @@ impl Link {
             spoke: now,
             drained: now,
             useful_at: now,
+            haves: Vec::new(),
             cork: BytesMut::new(),
             ready: Vec::new(),
             queued: 0,
@@ -127,6 +147,7 @@ impl Link {
             late: BTreeSet::new(),
             snubs: 0,
             refused: BTreeSet::new(),
+            refused_at: now,
             unasked: 0,
             latency: None,
             down: Rate::default(),
@@ -143,12 +164,13 @@ impl Link {
             asked_at: now,
             unchoked_at: now,
             shown: None,
+            turns: Ledger::default(),
         }
     }
 
     /// Tells whether the handshake is through.
     pub(super) fn is_open(&self) -> bool {
-        self.peer.handshake().is_some()
+        self.peer.handshake().is_some() || self.errands.is_some()
     }
 
     /// Tells whether the peer has everything, by its pieces or its word.
@@ -168,10 +190,16 @@ impl Link {
 
     /// Says a message.
     pub(super) fn say(&mut self, now: Duration, message: Message) {
+        if let Some(errands) = &mut self.errands {
+            return errands.take(&message);
+        }
         if self.queued == 0 {
             self.drained = now;
         }
         let before = self.cork.len();
+        for piece in self.haves.drain(..) {
+            let _ = Message::Have(piece).encode(&mut self.cork);
+        }
         let tail = message.encode(&mut self.cork);
         self.queued += self.cork.len() - before;
         if let Some(tail) = tail {
@@ -184,6 +212,21 @@ impl Link {
             }
         }
         self.spoke = now;
+    }
+
+    /// Tells of a piece a little later, or with the next message: what is
+    /// told of many pieces at once costs a ninth of as many packets.
+    pub(super) fn will_have(&mut self, piece: PieceIndex) {
+        self.haves.push(piece);
+    }
+
+    /// Says what was put off; tells whether that was anything.
+    pub(super) fn say_haves(&mut self, now: Duration) -> bool {
+        let Some(last) = self.haves.pop() else {
+            return false;
+        };
+        self.say(now, Message::Have(last));
+        true
     }
 
     /// Takes what is to be handed to the driver.

@@ -30,6 +30,14 @@ pub struct Options {
     pub fetch_info: bool,
     /// The caller's own extensions, by name, such as `gt_references`.
     pub extensions: Vec<String>,
+    /// Whether the torrent is private: peers come from its trackers and from
+    /// nowhere else (BEP 27).
+    pub private: bool,
+    /// How many HTTP sources there are; the driver knows them by their
+    /// number (BEP 19).
+    pub mirrors: usize,
+    /// Whether peers tell each other of peers (BEP 11).
+    pub exchange: bool,
     /// Where we listen, told in the extension handshake.
     pub port: Option<u16>,
     /// Our client's name in the extension handshake.
@@ -38,7 +46,14 @@ pub struct Options {
     pub connections: usize,
     /// Connections that we open ourselves until there are this many.
     pub outgoing: usize,
-    /// Peers that are served at a time by ordinary slots.
+    /// Whether peers of our own kind are served by turns (`gt_turn`), and
+    /// take them.
+    pub turns: bool,
+    /// Whether a seed goes on showing no more than it hands out (BEP 16),
+    /// however few come and whoever else has everything.
+    pub super_seed: bool,
+    /// Peers that are served at a time by ordinary slots; with 0 nothing is
+    /// given at all, by turns neither.
     pub slots: usize,
     /// The share of the content that an origin may send beyond one copy
     /// before it leaves repairs to the peers (SWARM: `extra_F`).
@@ -61,13 +76,18 @@ impl Options {
             info: None,
             fetch_info: false,
             extensions: Vec::new(),
+            private: false,
+            mirrors: 0,
+            exchange: true,
             port: None,
             client: concat!("gittorrent ", env!("CARGO_PKG_VERSION")).to_owned(),
             connections: 80,
             outgoing: 40,
+            turns: true,
+            super_seed: false,
             slots: 4,
             extra: 0.05,
-            send_window: 128 * 1024,
+            send_window: 256 * 1024,
             idle: Duration::from_secs(240),
         }
     }

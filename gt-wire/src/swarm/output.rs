@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::input::{ConnId, Failure, ReadId};
+use super::mirrors::MirrorId;
 use crate::PeerId;
 use crate::extended::Extensions;
 use crate::geometry::{Block, FileIndex, PieceIndex};
@@ -69,6 +70,23 @@ pub enum Output {
     CloseFile {
         /// Which; never padding.
         file: FileIndex,
+    },
+    /// Fetch a block from an HTTP source (BEP 19); answer
+    /// [`Input::Fetched`](super::Input::Fetched) within a bounded time.
+    /// Blocks that lie side by side are asked for one after the other, and
+    /// should be asked of the server as one range.
+    Fetch {
+        /// Which source.
+        mirror: MirrorId,
+        /// What to fetch; padding of a hybrid is zeros that no server has.
+        block: Block,
+    },
+    /// A block is not needed any more. An answer may come and is not awaited.
+    Unfetch {
+        /// Which source.
+        mirror: MirrorId,
+        /// What not to fetch.
+        block: Block,
     },
     /// Tell trackers and ask for peers; answer
     /// [`Input::Announced`](super::Input::Announced) when all have answered.
@@ -166,6 +184,14 @@ pub enum Event {
         conn: ConnId,
         /// The dictionary.
         info: Bytes,
+    },
+    /// An HTTP source is not used any more: it sent wrong bytes, proven, or
+    /// nothing of use.
+    MirrorGone {
+        /// Which.
+        mirror: MirrorId,
+        /// Why, for people.
+        why: String,
     },
     /// A connection ended, whoever ended it.
     PeerGone {

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use super::chance::Chance;
 use super::input::Source;
+use super::priority::priority;
+use crate::limits;
+use crate::place::{Place, is_local};
 
 /// The most addresses that are remembered: what trackers and peers tell is a
 /// hint, and this many are enough to fill every slot many times over.
@@ -28,18 +31,29 @@ const BACKOFF_MOST: Duration = Duration::from_secs(600);
 /// named it.
 const FAILURES: u32 = 8;
 
+/// Addresses of our own that are remembered, and those who told of each.
+const VOTES: usize = 16;
+
+/// The same for one that only a peer told of.
+const HINT_FAILURES: u32 = 3;
+
 #[derive(Debug, Default)]
 pub(super) struct Book {
     entries: BTreeMap<SocketAddr, Entry>,
     /// Connections by their net, incoming ones too.
-    nets: BTreeMap<Net, usize>,
+    nets: BTreeMap<Place, usize>,
     banned: BTreeSet<SocketAddr>,
     banned_ips: BTreeSet<IpAddr>,
+    /// Our own addresses as peers see them, and the places of those who said
+    /// so.
+    seen_as: BTreeMap<IpAddr, BTreeSet<IpAddr>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     source: Source,
+    /// The net of the peer that told of it (BEP 11).
+    teller: Option<IpAddr>,
     state: State,
     failures: u32,
     next: Duration,
@@ -56,28 +70,71 @@ impl Book {
     /// Takes in addresses that somebody told.
     pub(super) fn learn(&mut self, now: Duration, addrs: &[SocketAddr], source: Source) {
         for addr in addrs {
-            let hint = matches!(source, Source::Exchange | Source::Dht);
-            let odd = addr.port() == 0 || addr.ip().is_unspecified() || addr.ip().is_multicast();
-            if odd || (hint && addr.port() < 1024) || self.is_banned(addr) {
-                continue;
-            }
-            if let Some(entry) = self.entries.get_mut(addr) {
-                entry.source = entry.source.min(source);
-                continue;
-            }
-            if self.entries.len() >= MOST && source != Source::Person {
-                continue;
-            }
-            self.entries.insert(
-                *addr,
-                Entry {
-                    source,
-                    state: State::Waiting,
-                    failures: 0,
-                    next: now,
-                },
-            );
+            self.take(now, *addr, source, None);
         }
+    }
+
+    /// Takes in addresses that a peer told. A peer on the Internet cannot
+    /// know our own network, and its net has a bounded share of the book.
+    pub(super) fn hear(&mut self, now: Duration, addrs: &[SocketAddr], teller: IpAddr) {
+        let near = is_local(teller);
+        let teller = Place::first(teller);
+        let theirs = self.entries.values().filter(|e| e.teller == Some(teller));
+        let mut room = limits::EXCHANGE_WAITING.saturating_sub(theirs.count());
+        for addr in addrs {
+            if room > 0
+                && (near || !is_local(addr.ip()))
+                && self.take(now, *addr, Source::Exchange, Some(teller))
+            {
+                room -= 1;
+            }
+        }
+    }
+
+    /// Takes in one address; tells whether it is new.
+    fn take(
+        &mut self,
+        now: Duration,
+        addr: SocketAddr,
+        source: Source,
+        teller: Option<IpAddr>,
+    ) -> bool {
+        let odd = addr.port() == 0 || addr.ip().is_unspecified() || addr.ip().is_multicast();
+        if odd || (source.is_hint() && addr.port() < 1024) || self.is_banned(&addr) {
+            return false;
+        }
+        if let Some(entry) = self.entries.get_mut(&addr) {
+            if source < entry.source {
+                (entry.source, entry.teller) = (source, teller);
+            }
+            return false;
+        }
+        let hints = self.entries.values().filter(|e| e.source.is_hint()).count();
+        if source.is_hint() && (hints >= MOST / 2 || self.entries.len() >= MOST) {
+            return false;
+        }
+        if self.entries.len() >= MOST && source != Source::Person && !self.make_room() {
+            return false;
+        }
+        let entry = Entry {
+            source,
+            teller,
+            state: State::Waiting,
+            failures: 0,
+            next: now,
+        };
+        self.entries.insert(addr, entry);
+        true
+    }
+
+    /// Forgets a hint for the sake of somebody who was told by better sources.
+    fn make_room(&mut self) -> bool {
+        let mut waiting = self.entries.iter();
+        let hint = waiting.find(|(_, e)| e.state == State::Waiting && e.source.is_hint());
+        let Some(addr) = hint.map(|(addr, _)| *addr) else {
+            return false;
+        };
+        self.entries.remove(&addr).is_some()
     }
 
     /// Returns an address to connect to, and notes that it is on its way.
@@ -89,42 +146,80 @@ impl Book {
         chance: &mut Chance,
     ) -> Option<SocketAddr> {
         let mut active: BTreeMap<Source, usize> = BTreeMap::new();
+        let mut told: BTreeMap<IpAddr, usize> = BTreeMap::new();
         let mut asked = 0;
         for entry in self.entries.values() {
             if entry.state != State::Waiting {
                 *active.entry(entry.source).or_default() += 1;
+                if let Some(teller) = entry.teller {
+                    *told.entry(teller).or_default() += 1;
+                }
                 asked += usize::from(entry.state == State::Asked);
             }
         }
         if asked >= ASKED || active.values().sum::<usize>() >= slots {
             return None;
         }
-        let ready: Vec<(SocketAddr, Source)> = self
+        let ready: Vec<(SocketAddr, (Source, Option<IpAddr>))> = self
             .entries
             .iter()
             .filter(|(addr, e)| {
                 e.state == State::Waiting
                     && e.next <= now
-                    && net_of(addr.ip())
+                    && Place::of(addr.ip())
                         .is_none_or(|net| self.nets.get(&net).is_none_or(|n| *n < PER_NET))
             })
-            .map(|(addr, e)| (*addr, e.source))
+            .map(|(addr, e)| (*addr, (e.source, e.teller)))
             .collect();
         // No source has more than half of the slots once another has
-        // somebody to offer.
-        let fair: Vec<SocketAddr> = ready
-            .iter()
-            .filter(|(_, source)| active.get(source).is_none_or(|n| *n < slots.div_ceil(2)))
+        // somebody to offer, and no teller more than a quarter.
+        let one_source = ready.windows(2).all(|two| two[0].1.0 == two[1].1.0);
+        let few = |source: &Source| {
+            one_source || active.get(source).is_none_or(|n| *n < slots.div_ceil(2))
+        };
+        let share = |teller: &Option<IpAddr>| {
+            let n = teller.and_then(|t| told.get(&t)).copied().unwrap_or(0);
+            n.saturating_sub(slots.div_ceil(4).saturating_sub(1))
+        };
+        let allowed = || ready.iter().filter(|(_, (source, _))| few(source));
+        // Where all tellers have their share, the least of them goes on.
+        let least = allowed().map(|(_, (_, teller))| share(teller)).min()?;
+        let fair: Vec<SocketAddr> = allowed()
+            .filter(|(_, (_, teller))| share(teller) == least)
             .map(|(addr, _)| *addr)
             .collect();
-        let one_source = ready.windows(2).all(|two| two[0].1 == two[1].1);
-        let addr = match () {
-            () if !fair.is_empty() => fair[chance.below(fair.len())],
-            () if one_source && !ready.is_empty() => ready[chance.below(ready.len())].0,
-            () => return None,
-        };
+        let addr = self.best(&fair).unwrap_or(fair[chance.below(fair.len())]);
         self.entries.get_mut(&addr)?.state = State::Asked;
         Some(addr)
+    }
+
+    /// Returns the address of the greatest canonical priority (BEP 40), where
+    /// our own address is known.
+    fn best(&self, addrs: &[SocketAddr]) -> Option<SocketAddr> {
+        let rank = |addr: &SocketAddr| {
+            let me = self.me(addr.is_ipv4())?;
+            Some((priority(SocketAddr::new(me, 0), *addr), *addr))
+        };
+        let public = addrs.iter().filter(|addr| !is_local(addr.ip()));
+        public.filter_map(rank).max().map(|(_, addr)| addr)
+    }
+
+    /// Returns our address in a family, where peers of two places agree.
+    fn me(&self, v4: bool) -> Option<IpAddr> {
+        let votes = self.seen_as.iter().filter(|(ip, _)| ip.is_ipv4() == v4);
+        let (ip, votes) = votes.max_by_key(|(_, votes)| votes.len())?;
+        (votes.len() >= 2).then_some(*ip)
+    }
+
+    /// Notes as whom a peer sees us.
+    pub(super) fn seen_as(&mut self, ip: IpAddr, teller: IpAddr) {
+        if is_local(ip) || (self.seen_as.len() >= VOTES && !self.seen_as.contains_key(&ip)) {
+            return;
+        }
+        let votes = self.seen_as.entry(ip).or_default();
+        if votes.len() < VOTES {
+            votes.insert(Place::first(teller));
+        }
     }
 
     /// Returns when the next address may be tried.
@@ -142,7 +237,7 @@ impl Book {
         if outgoing && let Some(entry) = self.entries.get_mut(&addr) {
             entry.state = State::Linked;
         }
-        let Some(net) = net_of(addr.ip()) else {
+        let Some(net) = Place::of(addr.ip()) else {
             return true;
         };
         let count = self.nets.entry(net).or_default();
@@ -152,7 +247,7 @@ impl Book {
 
     /// Notes that a connection ended; `good` where it came to something.
     pub(super) fn gone(&mut self, now: Duration, addr: SocketAddr, outgoing: bool, good: bool) {
-        if let Some(net) = net_of(addr.ip())
+        if let Some(net) = Place::of(addr.ip())
             && let Some(count) = self.nets.get_mut(&net)
         {
             *count -= 1;
@@ -177,7 +272,11 @@ impl Book {
         let wait = BACKOFF * 2_u32.pow(entry.failures.min(12));
         entry.failures += 1;
         entry.next = now + wait.min(BACKOFF_MOST);
-        if entry.failures >= FAILURES && entry.source != Source::Person {
+        let most = match entry.teller {
+            Some(_) => HINT_FAILURES,
+            None => FAILURES,
+        };
+        if entry.failures >= most && entry.source != Source::Person {
             self.entries.remove(&addr);
         }
     }
@@ -196,7 +295,7 @@ impl Book {
     /// port; behind a private one there may be others who are honest.
     pub(super) fn ban(&mut self, addr: SocketAddr) {
         self.entries.remove(&addr);
-        if net_of(addr.ip()).is_some() {
+        if Place::of(addr.ip()).is_some() {
             self.banned_ips.insert(addr.ip());
         }
         self.banned.insert(addr);
@@ -210,29 +309,6 @@ impl Book {
     pub(super) fn forget(&mut self, addr: SocketAddr) {
         self.entries.remove(&addr);
         self.banned.insert(addr);
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Net {
-    V4([u8; 3]),
-    V6([u8; 6]),
-}
-
-/// Returns the net of a public address.
-fn net_of(ip: IpAddr) -> Option<Net> {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            let shared = a == 100 && b & 0xc0 == 64;
-            let inner = ip.is_private() || ip.is_loopback() || ip.is_link_local() || shared;
-            (!inner).then_some(Net::V4([a, b, c]))
-        }
-        IpAddr::V6(ip) => {
-            let inner = ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unique_local();
-            let o = ip.octets();
-            (!inner).then_some(Net::V6([o[0], o[1], o[2], o[3], o[4], o[5]]))
-        }
     }
 }
 
@@ -280,6 +356,89 @@ mod tests {
         alone.learn(NOW, &many, Source::Exchange);
         let taken = std::iter::from_fn(|| alone.due(NOW, 8, &mut chance)).count();
         assert_eq!(taken, 8);
+    }
+
+    fn public(n: u32) -> SocketAddr {
+        let [_, a, b, c] = n.to_be_bytes();
+        SocketAddr::from(([20, a, b, c], 6881))
+    }
+
+    /// A poisoner with a whole net behind it gets no more of the book than one
+    /// peer, and no more than a quarter of the slots while others are known.
+    #[test]
+    fn one_teller_has_a_share() {
+        let (mut book, mut chance) = (Book::default(), Chance::new(1));
+        for n in 0..50u8 {
+            let lies: Vec<_> = (0..50).map(|k| public(u32::from(n) * 1000 + k)).collect();
+            book.hear(NOW, &lies, IpAddr::from([66, 6, 6, n]));
+        }
+        assert_eq!(book.entries.len(), limits::EXCHANGE_WAITING);
+        let others: Vec<_> = (900_000..900_040).map(public).collect();
+        book.hear(NOW, &others[..20], IpAddr::from([9, 9, 9, 9]));
+        book.learn(NOW, &others[20..], Source::Tracker);
+        let taken: Vec<_> = std::iter::from_fn(|| book.due(NOW, 12, &mut chance)).collect();
+        let lies = taken.iter().filter(|a| **a < public(900_000)).count();
+        assert!(lies <= 3 && taken.len() == 12, "{lies} of {}", taken.len());
+        taken.iter().for_each(|addr| book.failed(NOW, *addr));
+        // Nobody else is left: better they than nobody.
+        let mut alone = Book::default();
+        alone.hear(NOW, &others[..20], IpAddr::from([9, 9, 9, 9]));
+        let taken = std::iter::from_fn(|| alone.due(NOW, 12, &mut chance)).count();
+        assert_eq!(taken, 12);
+        // They never answer, and are soon forgotten; what the tracker said is
+        // kept longer.
+        let mut now = NOW;
+        for _ in 0..4000 {
+            now += Duration::from_secs(11);
+            while let Some(addr) = book.due(now, 12, &mut chance) {
+                book.failed(now, addr);
+            }
+        }
+        assert!(book.entries.is_empty());
+    }
+
+    #[test]
+    fn the_canonical_order_is_kept_once_two_agree_on_who_we_are() {
+        let (mut book, mut chance) = (Book::default(), Chance::new(1));
+        let me: IpAddr = "123.213.32.10".parse().unwrap();
+        let all: Vec<_> = (0..30).map(|n| public(n * 70_000)).collect();
+        book.learn(NOW, &all, Source::Tracker);
+        for (n, teller) in ["9.9.9.9", "9.9.9.8", "8.8.8.8"].into_iter().enumerate() {
+            assert_eq!(book.me(true).is_some(), n == 3);
+            book.seen_as(me, teller.parse().unwrap());
+        }
+        assert_eq!(book.me(true), Some(me));
+        let taken: Vec<_> = std::iter::from_fn(|| book.due(NOW, 9, &mut chance)).collect();
+        let rank = |addr: &SocketAddr| priority(SocketAddr::new(me, 0), *addr);
+        assert!(taken.windows(2).all(|two| rank(&two[0]) >= rank(&two[1])));
+        let rest = all.iter().filter(|a| !taken.contains(a)).map(rank).max();
+        assert!(rest.unwrap() <= rank(&taken[8]));
+    }
+
+    #[test]
+    fn a_stranger_cannot_name_our_own_network() {
+        let mut book = Book::default();
+        let told =
+            ["127.0.0.1:6881", "10.1.1.1:6881", "[fd00::1]:6881"].map(|a| a.parse().unwrap());
+        book.hear(NOW, &told, IpAddr::from([9, 9, 9, 9]));
+        assert!(book.entries.is_empty());
+        book.hear(NOW, &told, IpAddr::from([10, 0, 0, 9]));
+        assert_eq!(book.entries.len(), 3);
+    }
+
+    #[test]
+    fn hints_give_way_to_trackers() {
+        let mut book = Book::default();
+        for n in 0..100 {
+            let many: Vec<_> = (0..50).map(|k| public(n * 1000 + k)).collect();
+            book.hear(NOW, &many, IpAddr::from([60, 6, n as u8, 1]));
+        }
+        assert_eq!(book.entries.len(), MOST / 2);
+        let many: Vec<_> = (0..1990).map(|n| public(1_000_000 + n)).collect();
+        book.learn(NOW, &many, Source::Tracker);
+        assert_eq!(book.entries.len(), MOST);
+        let hints = book.entries.values().filter(|e| e.source.is_hint());
+        assert_eq!(hints.count(), 10);
     }
 
     #[test]

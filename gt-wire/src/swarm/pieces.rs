@@ -33,7 +33,8 @@ pub(super) enum Phase {
     Filling,
     /// Every block is written; the hash is awaited.
     Hashing,
-    /// It failed; the hashes of its blocks are awaited, to find the liar.
+    /// It failed; the hashes of its blocks are awaited, to find the liar:
+    /// ours from the disk, or the right ones from a peer.
     Blaming,
 }
 
@@ -202,6 +203,19 @@ impl Partial {
             *slot = Slot::Free;
             self.free += 1;
         }
+    }
+
+    /// Frees a block whose bytes are wrong, and returns who sent it.
+    pub(super) fn spoil(&mut self, n: usize) -> Option<Sender> {
+        let from = self.by_block().get(n).copied().flatten();
+        if let Some(slot) = self.slots.get_mut(n)
+            && matches!(slot, Slot::Written(_))
+        {
+            *slot = Slot::Free;
+            self.free += 1;
+            self.written -= 1;
+        }
+        from
     }
 
     /// Returns those who sent blocks that are in the piece now.

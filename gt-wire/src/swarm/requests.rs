@@ -13,6 +13,7 @@ use super::Swarm;
 use super::connect::QUEUE_REQUESTS;
 use super::input::{ConnId, Failure};
 use super::link::Link;
+use super::mirrors::after;
 use super::output::{Event, Output, Reason};
 use super::pieces::{Arrival, Partial, Phase};
 use crate::geometry::{Block, PieceIndex};
@@ -20,6 +21,10 @@ use crate::message::Message;
 
 /// How long a peer that never sent anything may take.
 const FIRST_WAIT: Duration = Duration::from_secs(3);
+
+/// The same for an HTTP source, which may have to be looked up, connected to,
+/// and redirected by.
+const MIRROR_WAIT: Duration = Duration::from_secs(15);
 
 /// The shortest wait for a peer whose pace is known.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
@@ -43,6 +48,9 @@ const WRITING: usize = 32 << 20;
 /// The most pieces that are put together at a time.
 const PARTIALS: usize = 1024;
 
+/// For how long a peer that gives turns is not asked for what it refused.
+const REFUSED: Duration = Duration::from_secs(10);
+
 /// Blocks that nobody asked for before a peer is thrown out.
 const UNASKED: u32 = 64;
 
@@ -50,7 +58,11 @@ impl Link {
     /// Returns how long it may take to send the next block.
     fn patience(&self, piece: u64) -> Duration {
         let wait = if self.downloaded == 0 {
-            FIRST_WAIT
+            if self.errands.is_some() {
+                MIRROR_WAIT
+            } else {
+                FIRST_WAIT
+            }
         } else {
             let expected = 4.0 * piece as f64 / self.pace.max(1.0);
             Duration::from_secs_f64(expected.min(MOST_WAIT.as_secs_f64()))
@@ -66,20 +78,24 @@ impl Link {
     fn low_water(&self, sources: usize) -> usize {
         let latency = self.latency.unwrap_or_default().as_secs_f64();
         let covered = (1.5 * self.pace * latency / BLOCK as f64) as usize;
-        let most = self
-            .extensions
+        let most = self.queue_limit();
+        let shared = AT_ONCE * 4 / sources.max(1).pow(3);
+        (2 + covered.min(shared)).min(most.max(1))
+    }
+
+    /// Returns how many requests the peer takes at a time.
+    pub(super) fn queue_limit(&self) -> usize {
+        self.extensions
             .as_ref()
             .and_then(|e| e.queue)
             .unwrap_or(REQQ)
-            .min(QUEUE_REQUESTS as u32) as usize;
-        let shared = AT_ONCE * 4 / sources.max(1).pow(3);
-        (2 + covered.min(shared)).min(most.max(1))
+            .min(QUEUE_REQUESTS as u32) as usize
     }
 }
 
 impl Swarm {
     /// Tells whether anything may be asked for now.
-    fn may_ask(&self) -> bool {
+    pub(super) fn may_ask(&self) -> bool {
         self.torrent.as_ref().is_some_and(|t| {
             !t.failed && t.stalled.is_none() && t.writing < WRITING && !self.stopped
         })
@@ -102,88 +118,136 @@ impl Swarm {
 
     /// Asks a peer for more, if it is time.
     pub(super) fn refill(&mut self, conn: ConnId) {
-        if !self.may_ask() {
+        if !self.may_ask() || !self.is_needed(conn) {
             return;
         }
         let sources = self.sources;
-        let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
+        let Some(link) = self.links.get(&conn) else {
             return;
         };
-        if link.peer.is_choking() || link.useful == 0 || !link.interested {
+        let choking = link.peer.is_choking();
+        let barred = choking && link.fast.allowed.is_empty();
+        if barred || link.useful == 0 || !link.interested {
             return;
         }
         // A peer that let requests run out is tried with one block at a time.
         let probing = link.snubs > 0;
-        let low = if probing { 1 } else { link.low_water(sources) };
+        let low = match &link.errands {
+            _ if probing => 1,
+            Some(_) => link.mirror_water(),
+            None => link.low_water(sources),
+        };
+        let most = if probing { 1 } else { AT_ONCE };
         let mut asked = Vec::new();
-        while link.asks.len() < low {
-            let most = if probing { 1 } else { AT_ONCE };
-            let have = link.peer.have();
-            let started = torrent
-                .loose
-                .iter()
-                .find(|p| {
-                    have.has(p.0)
-                        && !link.refused.contains(p)
-                        && torrent
-                            .partials
-                            .get(p)
-                            .is_some_and(|q| q.only.is_none_or(|only| only == conn))
-                })
-                .copied();
-            let piece = match started {
-                Some(piece) => piece,
-                None if torrent.partials.len() >= PARTIALS => break,
-                None => {
-                    let Some(piece) = torrent.picker.choose(have, &link.refused) else {
-                        break;
-                    };
-                    torrent.picker.close(piece);
-                    let mut partial = Partial::new(piece, torrent.geometry.piece_len(piece));
-                    if torrent.suspects.doubts(piece) {
-                        partial.only = Some(conn);
-                    }
-                    torrent.partials.insert(piece, partial);
-                    piece
-                }
+        while self.links.get(&conn).is_some_and(|l| l.asks.len() < low) {
+            let chosen = match choking {
+                true => self.choose_allowed(conn),
+                false => self.choose_piece(conn, None),
             };
-            let blocks = torrent
-                .partials
-                .get_mut(&piece)
-                .map(|p| p.ask(conn, most))
-                .unwrap_or_default();
-            torrent.tidy(piece);
+            let Some(piece) = chosen else { break };
+            let blocks = self.begin_asking(conn, piece, most);
             if blocks.is_empty() {
                 break;
             }
-            for block in &blocks {
-                if link.asks.is_empty() {
-                    link.owes_since = self.now;
-                }
-                link.asks.insert(*block, self.now);
-            }
             asked.extend(blocks);
         }
-        if asked.is_empty() && link.asks.is_empty() {
+        if asked.is_empty() && !choking && self.links.get(&conn).is_some_and(|l| l.asks.is_empty())
+        {
             asked = self.end_game(conn);
         }
-        let Some(link) = self.links.get(&conn) else {
-            return;
-        };
-        let length = self.geometry().map_or(0, crate::Geometry::piece_length);
-        let at = link.owes_since + link.patience(length);
-        if !link.asks.is_empty() {
-            self.alarm(at);
-        }
+        self.wait_for(conn);
         for block in asked {
             self.say(conn, Message::Request(block));
+        }
+    }
+
+    /// Chooses what to fetch of a peer: the piece that it offers, else a
+    /// started one, else the rarest.
+    pub(super) fn choose_piece(
+        &mut self,
+        conn: ConnId,
+        offered: Option<PieceIndex>,
+    ) -> Option<PieceIndex> {
+        let (Some(torrent), Some(link)) = (&self.torrent, self.links.get(&conn)) else {
+            return None;
+        };
+        let have = link.peer.have();
+        let fits = |piece: &PieceIndex| {
+            let partial = torrent.partials.get(piece);
+            have.has(piece.0)
+                && !link.refused.contains(piece)
+                && partial.is_none_or(|p| p.only.is_none_or(|only| only == conn) && p.free() > 0)
+        };
+        let open = |piece: &PieceIndex| torrent.picker.is_open(*piece);
+        if let Some(piece) = offered
+            && fits(&piece)
+            && (open(&piece) || torrent.loose.contains(&piece))
+        {
+            return Some(piece);
+        }
+        let mut suggested = link.fast.suggested.iter().filter(|p| fits(p) && open(p));
+        if let Some(piece) = suggested.next() {
+            return Some(*piece);
+        }
+        if let Some(piece) = torrent.loose.iter().find(|piece| fits(piece)) {
+            return Some(*piece);
+        }
+        if torrent.partials.len() >= PARTIALS {
+            return None;
+        }
+        match &link.errands {
+            Some(errands) => torrent.picker.choose_from(errands.at),
+            None => torrent.picker.choose(have, &link.refused),
+        }
+    }
+
+    /// Notes up to `most` blocks of a piece as asked of a peer.
+    pub(super) fn begin_asking(
+        &mut self,
+        conn: ConnId,
+        piece: PieceIndex,
+        most: usize,
+    ) -> Vec<Block> {
+        let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
+            return Vec::new();
+        };
+        if let Some(errands) = &mut link.errands {
+            errands.at = after(piece);
+        }
+        torrent.picker.close(piece);
+        let partial = torrent.partials.entry(piece).or_insert_with(|| {
+            let mut partial = Partial::new(piece, torrent.geometry.piece_len(piece));
+            if torrent.suspects.doubts(piece) {
+                partial.only = Some(conn);
+            }
+            partial
+        });
+        let blocks = partial.ask(conn, most);
+        torrent.tidy(piece);
+        for block in &blocks {
+            if link.asks.is_empty() {
+                link.owes_since = self.now;
+            }
+            link.asks.insert(*block, self.now);
+        }
+        blocks
+    }
+
+    /// Makes sure that a peer which owes something is looked at in time.
+    pub(super) fn wait_for(&mut self, conn: ConnId) {
+        let length = self.geometry().map_or(0, crate::Geometry::piece_length);
+        if let Some(link) = self.links.get(&conn)
+            && !link.asks.is_empty()
+        {
+            let at = link.owes_since + link.patience(length);
+            self.alarm(at);
         }
     }
 
     /// Once every missing block is asked of somebody: asks an idle peer for
     /// some of those that a much slower one owes, the last first, at most two
     /// peers for each (D2).
-    fn end_game(&mut self, conn: ConnId) -> Vec<Block> {
+    pub(super) fn end_game(&mut self, conn: ConnId) -> Vec<Block> {
         let (Some(torrent), Some(mine)) = (&mut self.torrent, self.links.get(&conn)) else {
             return Vec::new();
         };
@@ -306,10 +370,11 @@ impl Swarm {
         if link.asks.remove(&block).is_none() {
             return;
         }
-        if !link.peer.is_choking() {
+        if link.may_be_asked(block.piece) || link.takes_turns() {
             // Refused though we were let in: it is not to be asked again
-            // until it lets us in anew.
+            // until it lets us in anew, or for a while.
             link.refused.insert(block.piece);
+            link.refused_at = self.now;
         }
         if let Some(partial) = torrent.partials.get_mut(&block.piece) {
             partial.release(block, conn);
@@ -352,9 +417,11 @@ impl Swarm {
             return;
         };
         let length = torrent.geometry.piece_length();
+        let mut over = false;
         if let Some(until) = torrent.stalled {
             if until <= self.now {
                 torrent.stalled = None;
+                over = true;
             } else {
                 self.alarm(until);
             }
@@ -364,6 +431,9 @@ impl Swarm {
             let Some(link) = self.links.get_mut(&conn) else {
                 continue;
             };
+            if link.takes_turns() && link.refused_at + REFUSED <= self.now {
+                link.refused.clear();
+            }
             if link.asks.is_empty() {
                 continue;
             }
@@ -379,7 +449,7 @@ impl Swarm {
         if late {
             self.count_sources();
         }
-        if late || self.torrent.as_ref().is_some_and(|t| t.stalled.is_none()) {
+        if late || over {
             self.refill_all();
         }
     }

@@ -6,11 +6,13 @@ use super::Swarm;
 use super::input::ConnId;
 use super::output::{Event, Output, Reason};
 use crate::bitfield::Bitfield;
+use crate::exchange;
 use crate::extended::Extensions;
 use crate::geometry::{Block, PieceIndex};
 use crate::message::{MAX_EXTENDED, Message};
 use crate::metadata;
 use crate::peer::Heard;
+use crate::turn;
 
 impl Swarm {
     pub(super) fn hear(&mut self, conn: ConnId, heard: Heard) {
@@ -33,7 +35,10 @@ impl Swarm {
                 self.count_sources();
                 self.refill(conn);
             }
-            Message::Interested | Message::NotInterested => self.fill_slots(),
+            Message::Interested | Message::NotInterested => {
+                self.fill_slots();
+                self.grant_turns();
+            }
             Message::Request(block) => self.was_asked(conn, block),
             Message::Cancel(block) => self.was_cancelled(conn, block),
             Message::Piece {
@@ -42,6 +47,8 @@ impl Swarm {
                 data,
             } => self.got_block(conn, piece, offset, data),
             Message::Reject(block) => self.was_refused(conn, block),
+            Message::AllowedFast(piece) => self.was_allowed(conn, piece),
+            Message::Suggest(piece) => self.was_suggested(conn, piece),
             Message::Extended { id, payload } => self.hear_extended(conn, id, payload),
             Message::HashRequest(span) => self.was_asked_hashes(conn, span),
             Message::Hashes { span, hashes } => self.got_hashes(conn, span, &hashes),
@@ -68,7 +75,15 @@ impl Swarm {
             (_, true, true) => self.say(conn, Message::HaveAll),
             _ => self.say(conn, Message::Bitfield(have.to_bytes())),
         }
+        if !hide {
+            self.allow_fast(conn);
+        }
         self.ask_layers();
+    }
+
+    /// Counts what a mirror has, which is all.
+    pub(super) fn pieces_of_mirror(&mut self, conn: ConnId) {
+        self.has_pieces(conn);
     }
 
     fn has_pieces(&mut self, conn: ConnId) {
@@ -86,7 +101,8 @@ impl Swarm {
         link.last_have = self.now;
         self.mind(conn);
         self.ask_layers();
-        self.dispatch_met(conn);
+        self.dispatch_met();
+        self.grant_turns();
     }
 
     fn has_piece(&mut self, conn: ConnId, piece: PieceIndex) {
@@ -142,15 +158,18 @@ impl Swarm {
         let Some(name) = self.names.get(usize::from(id) - 1) else {
             return;
         };
-        if id == 1 {
-            self.hear_metadata(conn, &payload);
-        } else {
-            let name = name.clone();
-            self.outputs.push_back(Output::Extended {
-                conn,
-                name,
-                payload,
-            });
+        match name.as_str() {
+            metadata::NAME => self.hear_metadata(conn, &payload),
+            exchange::NAME => self.hear_exchange(conn, &payload),
+            turn::NAME => self.hear_turn(conn, &payload),
+            _ => {
+                let name = name.clone();
+                self.outputs.push_back(Output::Extended {
+                    conn,
+                    name,
+                    payload,
+                });
+            }
         }
     }
 
@@ -162,11 +181,16 @@ impl Swarm {
         if let Err(why) = extensions.update(payload) {
             return self.lose(conn, Reason::Protocol(why.to_string()), true);
         }
+        let turns = self.options.turns && self.torrent.is_some();
+        link.turns.number = extensions.number(turn::NAME).filter(|_| turns);
         link.extensions = Some(extensions.clone());
         let addr = link.addr;
         let Some(peer_id) = link.peer.handshake().map(|h| h.peer_id) else {
             return;
         };
+        if let (Some(ip), true) = (extensions.your_ip, link.outgoing) {
+            self.book.seen_as(ip, addr.ip());
+        }
         if let (Some(port), false) = (extensions.port, link.outgoing) {
             // The same peer stands in the book by the port where it listens.
             let listens = std::net::SocketAddr::new(addr.ip(), port);
@@ -179,7 +203,9 @@ impl Swarm {
             extensions,
         });
         self.fetch_info(conn);
-        self.dispatch_met(conn);
+        self.dispatch_met();
+        self.exchange_soon();
+        self.grant_turns();
     }
 
     pub(super) fn say_extended(&mut self, conn: ConnId, name: &str, payload: Bytes) {

@@ -9,6 +9,7 @@ use super::layers::Layers;
 use super::options::Content;
 use super::picker::Picker;
 use super::pieces::Partial;
+use super::proof::Proofs;
 use super::verify::Suspects;
 use crate::bitfield::Bitfield;
 use crate::geometry::{Geometry, Layer, PieceHash, PieceIndex};
@@ -25,6 +26,7 @@ pub(super) struct Torrent {
     /// Started pieces with blocks that nobody was asked for.
     pub(super) loose: BTreeSet<PieceIndex>,
     pub(super) suspects: Suspects,
+    pub(super) proofs: Proofs,
     pub(super) files: Files,
     pub(super) layers: Layers,
     /// Peers that have everything.
@@ -68,6 +70,7 @@ impl Torrent {
             partials: BTreeMap::new(),
             loose: BTreeSet::new(),
             suspects: Suspects::default(),
+            proofs: Proofs::default(),
             wanted: needed,
             seeds: 0,
             writing: 0,

@@ -1,6 +1,7 @@
 //! Whether a piece is what the torrent promises, and who lied if it is not.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gt_vfs::content::{BLOCK, Hash, merkle};
 
@@ -13,6 +14,10 @@ use crate::message::Message;
 
 /// The most failures of one piece that are remembered.
 const ATTEMPTS: usize = 4;
+
+/// How long own peers may wait to be told of a piece. Turns carry the news to
+/// those whom it concerns at once.
+const TELL: Duration = Duration::from_millis(100);
 
 /// Pieces that came out wrong and had several senders: the liar among them is
 /// found when the right bytes are known, block by block.
@@ -138,9 +143,9 @@ impl Swarm {
         };
         if torrent.have.has(piece.0) {
             // The right blocks of a piece that was wrong before.
-            if let Ok(digests) = result {
-                self.catch(piece, &digests.leaves);
-            }
+            let leaves = result.map(|digests| digests.leaves).unwrap_or_default();
+            self.tell_leaves(piece, &leaves);
+            self.catch(piece, &leaves);
             return;
         }
         let Some(partial) = torrent.partials.get_mut(&piece) else {
@@ -150,11 +155,7 @@ impl Swarm {
             // Nobody asked for a hash.
             (_, Phase::Filling) => return,
             (Ok(digests), Phase::Hashing) => digests,
-            (Ok(digests), Phase::Blaming) => {
-                let from = partial.by_block();
-                torrent.suspects.note(piece, digests.leaves, from);
-                return self.begin_anew(piece);
-            }
+            (Ok(digests), Phase::Blaming) => return self.suspect(piece, digests.leaves),
             (Err(failure), _) => {
                 self.stall(failure);
                 return self.begin_anew(piece);
@@ -188,20 +189,45 @@ impl Swarm {
                 sha1: false,
                 leaves: true,
             });
-        } else {
+        } else if !self.begin_proof(piece, &digests.leaves) {
+            self.without_proof(piece);
+            self.suspect(piece, digests.leaves);
+        }
+    }
+
+    /// Nobody can tell which blocks of a piece are wrong: its senders are
+    /// found out when the right ones are known.
+    pub(super) fn without_proof(&mut self, piece: PieceIndex) {
+        let leaves = self.torrent.as_mut().and_then(|t| t.proofs.give_up(piece));
+        if let Some(leaves) = leaves {
+            self.suspect(piece, leaves);
+        }
+    }
+
+    fn suspect(&mut self, piece: PieceIndex, leaves: Vec<Hash>) {
+        if let Some(torrent) = &mut self.torrent
+            && let Some(partial) = torrent.partials.get(&piece)
+        {
             let from = partial.by_block();
-            torrent.suspects.note(piece, digests.leaves, from);
+            torrent.suspects.note(piece, leaves, from);
             self.begin_anew(piece);
         }
     }
 
-    fn condemn(&mut self, conn: super::ConnId, addr: std::net::SocketAddr, piece: PieceIndex) {
+    pub(super) fn condemn(
+        &mut self,
+        conn: super::ConnId,
+        addr: std::net::SocketAddr,
+        piece: PieceIndex,
+    ) {
         let why = Reason::WrongBytes(piece);
         self.ban(conn, why.clone());
-        self.ban_address(addr, why);
+        if super::MirrorId::of(conn).is_none() {
+            self.ban_address(addr, why);
+        }
     }
 
-    fn begin_anew(&mut self, piece: PieceIndex) {
+    pub(super) fn begin_anew(&mut self, piece: PieceIndex) {
         if let Some(torrent) = &mut self.torrent {
             torrent.partials.remove(&piece);
             torrent.loose.remove(&piece);
@@ -221,7 +247,7 @@ impl Swarm {
             .totals
             .left
             .saturating_sub(u64::from(torrent.geometry.piece_len(piece)));
-        let is_seed = torrent.is_seed();
+        let is_sated = torrent.is_whole();
         let doubted = torrent.suspects.doubts(piece);
         self.event(Event::PieceDone(piece));
         for conn in self.conns() {
@@ -238,7 +264,12 @@ impl Swarm {
             if let Some(shown) = &mut link.shown {
                 shown.insert(piece.0);
             }
-            self.say(conn, Message::Have(piece));
+            if link.takes_turns() {
+                link.will_have(piece);
+                self.haves_at = self.haves_at.min(self.now + TELL);
+            } else {
+                self.say(conn, Message::Have(piece));
+            }
             if had {
                 self.mind(conn);
             }
@@ -254,11 +285,13 @@ impl Swarm {
                 self.catch(piece, &digests.leaves);
             }
         }
-        if is_seed {
+        if is_sated {
             self.reintroduce();
         }
+        self.alarm_soon(self.haves_at);
         self.count_files(piece);
         self.close_files();
+        self.grant_turns();
     }
 
     /// Bans whoever sent other blocks than the right ones.

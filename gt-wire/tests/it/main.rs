@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod altered;
+mod bodies;
 mod metainfo;
 #[cfg(feature = "tokio")]
 mod net;

@@ -175,28 +175,55 @@ fn v1(path: &[&str], more: &[(&str, Value)]) -> Vec<u8> {
     .encode()
 }
 
+fn paths(bytes: &[u8]) -> Vec<String> {
+    let info = Metainfo::read(bytes).unwrap().info;
+    let files = info.geometry().files().iter();
+    files.map(|f| f.path.to_string()).collect()
+}
+
 #[test]
-fn refuses_escapes_and_links() {
-    assert!(Metainfo::read(&v1(&["a", "b"], &[])).is_ok());
-    assert!(Metainfo::read(&v1(&["", "a"], &[])).is_ok());
-    for path in [
-        &[][..],
-        &[""],
-        &[".."],
-        &["a", "..", "b"],
-        &["/etc"],
-        &["a/b"],
-        &[".git", "x"],
-        &["."],
+fn nothing_escapes() {
+    for (path, wanted) in [
+        (&["a", "b"][..], "a/b"),
+        (&["", "a"], "a"),
+        (&["..", "a"], "__/a"),
+        (&["a", "..", "b"], "a/__/b"),
+        (&["/etc"], "_etc"),
+        (&["a/b"], "a_b"),
+        (&["a\0"], "a_"),
     ] {
+        assert_eq!(paths(&v1(path, &[])), [wanted]);
+    }
+    for path in [&[][..], &[""], &["."], &[".git", "x"]] {
         let read = Metainfo::read(&v1(path, &[]));
         assert!(matches!(read, Err(Error::Path(..))), "{path:?} {read:?}");
     }
-    let link = [("attr", Value::bytes("l"))];
-    assert!(matches!(
-        Metainfo::read(&v1(&["a"], &link)),
-        Err(Error::Symlink(_))
-    ));
+}
+
+#[test]
+fn links_are_told_of_and_are_no_files() {
+    let target = Value::List(vec![Value::bytes(".."), Value::bytes("passwd")]);
+    let file = |name: &str, more: &[(&str, Value)]| {
+        let path = ("path", Value::List(vec![Value::bytes(name)]));
+        let length = ("length", Value::Integer(3));
+        Value::dict([path, length].into_iter().chain(more.iter().cloned()))
+    };
+    let torrent = |link: &[(&str, Value)]| {
+        let files = Value::List(vec![file("a", &[]), file("l", link)]);
+        let info = Value::dict([
+            ("files", files),
+            ("name", Value::bytes("n")),
+            ("piece length", Value::Integer(16384)),
+            ("pieces", Value::bytes([7; 20])),
+        ]);
+        Metainfo::read(&Value::dict([("info", info)]).encode())
+    };
+    let link = [("attr", Value::bytes("l")), ("symlink path", target)];
+    let read = torrent(&link).unwrap().info;
+    assert_eq!(read.geometry().files().len(), 1);
+    assert_eq!(read.symlinks()[0].path.to_string(), "l");
+    assert_eq!(read.symlinks()[0].target, b"../passwd");
+    assert_eq!(torrent(&link[..1]), Err(Error::Missing("symlink path")));
 }
 
 #[test]

@@ -11,12 +11,23 @@ use gt_wire::net::{Event, Node, Options, Torrent, TorrentId};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+mod clients;
+mod encrypted;
+mod exchange;
 mod faults;
 mod interop;
+mod limits;
+mod many;
+mod mirrors;
 mod resume;
+#[cfg(feature = "portmap")]
+mod router;
+mod strangers;
+#[cfg(feature = "dht")]
+mod table;
 mod talk;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn vpath(text: &str) -> VPath {
     VPath::parse(text.as_bytes()).unwrap()
@@ -248,4 +259,43 @@ fn copy(from: &Path, to: &Path) {
             let _ = std::fs::copy(entry, to);
         }
     }
+}
+
+/// Where nobody listens by TCP, uTP is tried.
+#[cfg(feature = "utp")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn utp_crosses() {
+    let speaks = |n| {
+        let mut options = options(n);
+        options.utp = true;
+        options
+    };
+    let info = plan(Version::V2);
+    // Before the seed stands somebody who passes on packets and takes no
+    // connections.
+    let seed = Peer::start(speaks(0));
+    seed.add(&info, Arc::new(original())).await;
+    let front = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let front_addr = front.local_addr().unwrap();
+    let seed_addr = seed.addr;
+    tokio::spawn(async move {
+        let (mut caller, mut packet) = (None, [0; 2048]);
+        while let Ok((length, from)) = front.recv_from(&mut packet).await {
+            let to = if from == seed_addr {
+                caller
+            } else {
+                caller = Some(from);
+                Some(seed_addr)
+            };
+            if let Some(to) = to {
+                let _ = front.send_to(&packet[..length], to).await;
+            }
+        }
+    });
+    let store = Memory::new();
+    let mut leech = Peer::start(speaks(1));
+    let torrent = leech.add(&info, Arc::new(store.clone())).await;
+    leech.node.add_peers(torrent, &[front_addr]);
+    leech.complete().await;
+    assert!(contents(&store) == contents(&original()));
 }

@@ -136,9 +136,9 @@ proptest! {
         options.extensions = vec!["a".into()];
         options.content = match kind {
             0 => None,
-            1 => Some(Content::whole(matter.known)),
-            2 => Some(Content::new(matter.known)),
-            _ => Some(Content::new(matter.roots)),
+            1 => Some(Content::whole(matter.known.clone())),
+            2 => Some(Content::new(matter.known.clone())),
+            _ => Some(Content::new(matter.roots.clone())),
         };
         options.fetch_info = kind == 0;
         let mut swarm = Swarm::new(options);
@@ -163,5 +163,11 @@ proptest! {
             prop_assert!(swarm.peers().len() <= 5);
         }
         prop_assert!(live <= 250 * BLOCK as i64);
+    }
+
+    /// What the fuzz target `swarm` does.
+    #[test]
+    fn any_bytes(raw in prop::collection::vec(any::<u8>(), 0..1500)) {
+        gt_wire::simulator::garble(&raw);
     }
 }

@@ -7,20 +7,18 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use gt_vfs::content::BLOCK;
 use gt_wire::message::Message;
+use gt_wire::simulator::{Matter, Nature, Node, World};
 use gt_wire::swarm::Reason;
 use gt_wire::{Block, PieceIndex};
 
-use crate::crowd::{MBIT, Matter, crowd, report, v1, v2};
-use crate::node::{Nature, Node};
-use crate::world::World;
+use crate::crowd::{MBIT, crowd, report, v1, v2};
 
 /// Adds liars to a crowd and runs until every honest node is done.
-fn with_liars(seed: u64, matter: &Matter, honest: usize, liars: &[Nature]) -> World {
+fn with_liars(seed: u64, matter: &Arc<Matter>, honest: usize, liars: &[Nature]) -> World {
     let mut world = crowd(seed, matter, honest, 40.0 * MBIT);
     for (n, nature) in liars.iter().enumerate() {
         let id = 500 + n as u64;
-        let known = matter.known.clone();
-        let liar = Node::new(id, seed, known, Some(&matter.pieces), 40.0 * MBIT);
+        let liar = Node::new(id, seed, matter, true, 40.0 * MBIT);
         let n = world.add(liar.with(nature.clone()));
         world.start(n, Duration::ZERO);
     }
@@ -29,7 +27,7 @@ fn with_liars(seed: u64, matter: &Matter, honest: usize, liars: &[Nature]) -> Wo
     });
     assert!(done, "seed {seed}: {}", report(&world));
     for node in &world.nodes[1..=honest] {
-        assert_eq!(node.disk, matter.pieces, "seed {seed}");
+        assert!(node.holds_everything(), "seed {seed}");
         for banned in &node.banned {
             let liar = world.nodes[honest + 1..]
                 .iter()
@@ -180,18 +178,14 @@ fn a_liar_alone_with_a_newcomer_gives_way_to_the_origin() {
     let matter = v2(&[20 * 2 * BLOCK], 2 * BLOCK);
     for seed in 90..93 {
         let mut world = World::new(seed, Duration::from_millis(5));
-        let known = matter.known.clone();
-        let mut late = Node::new(1, seed, matter.roots.clone(), None, 40.0 * MBIT);
-        late.keep = Some(Arc::new(matter.pieces.clone()));
-        let late = world.add(late);
-        let liar = Node::new(2, seed, known.clone(), Some(&matter.pieces), 40.0 * MBIT);
+        let late = world.add(Node::new(1, seed, &matter, false, 40.0 * MBIT));
+        let liar = Node::new(2, seed, &matter, true, 40.0 * MBIT);
         let liar = world.add(liar.with(Nature::Corrupt(1)));
         world.start(liar, Duration::ZERO);
         world.start(late, Duration::from_millis(10));
         assert!(!world.run(Duration::from_secs(20), |w| w.nodes[late].is_done()));
         assert!(!world.nodes[late].banned.is_empty(), "{}", report(&world));
-        let origin = Node::new(3, seed, known, Some(&matter.pieces), 40.0 * MBIT);
-        let origin = world.add(origin);
+        let origin = world.add(Node::new(3, seed, &matter, true, 40.0 * MBIT));
         world.start(origin, world.now);
         let until = world.now + Duration::from_secs(60);
         let done = world.run(until, |w| w.nodes[late].is_done());

@@ -11,8 +11,7 @@
 mod crowd;
 mod garbage;
 mod liars;
-mod node;
 mod pure;
+mod tables;
 mod topic;
 mod trouble;
-mod world;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CORE: [&str; 9] = [
+const CORE: [&str; 10] = [
     "bitfield.rs",
     "extended.rs",
     "geometry.rs",
@@ -14,6 +14,7 @@ const CORE: [&str; 9] = [
     "metadata.rs",
     "peer.rs",
     "swarm.rs",
+    "turn.rs",
 ];
 
 const FORBIDDEN: [&str; 14] = [

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use gt_vfs::content::BLOCK;
+use gt_wire::simulator::{Nature, Node, World};
 use gt_wire::swarm::Fault;
 
 use crate::crowd::{MBIT, crowd, everybody_done, report, v2};
-use crate::node::{Nature, Node};
 
 #[test]
 fn cut_connections_are_made_again() {
@@ -21,10 +21,10 @@ fn cut_connections_are_made_again() {
                 break;
             }
             let n = world.below(world.nodes.len());
-            let conns: Vec<_> = world.nodes[n].pipes.keys().copied().collect();
+            let conns = world.conns(n);
             if !conns.is_empty() {
                 let conn = conns[world.below(conns.len())];
-                world.cut(n, conn);
+                world.cut(conn);
             }
         }
         assert!(done, "seed {seed}: {}", report(&world));
@@ -44,13 +44,13 @@ fn crashes_lose_nothing_that_was_verified() {
             let again = world.now + Duration::from_millis(300);
             world.start(n, again);
             world.run(again + Duration::from_millis(1), everybody_done);
-            assert!(world.nodes[n].begun_done >= had, "seed {seed}");
+            assert!(world.nodes[n].begun_with >= had, "seed {seed}");
         }
         let done = world.run(Duration::from_secs(120), everybody_done);
         assert!(done, "seed {seed}: {}", report(&world));
-        let content: u64 = matter.pieces.iter().map(|p| p.len() as u64).sum();
+        let content = matter.length();
         for node in &world.nodes[1..] {
-            assert_eq!(node.disk, matter.pieces);
+            assert!(node.holds_everything());
             let most = content * 3 / 2 + (1 << 20);
             assert!(node.fetched < most, "seed {seed}: {}", node.fetched);
         }
@@ -62,10 +62,9 @@ fn the_crowd_completes_when_the_origin_dies_after_one_copy() {
     let matter = v2(&[64 * 2 * BLOCK], 2 * BLOCK);
     for seed in 120..125 {
         let mut world = crowd(seed, &matter, 8, 20.0 * MBIT);
-        let pieces = matter.pieces.len() as u32;
-        let one_copy = |world: &crate::world::World| {
-            (0..pieces).all(|p| world.nodes[1..].iter().any(|n| n.have.has(p)))
-        };
+        let pieces = matter.known.pieces();
+        let one_copy =
+            |world: &World| (0..pieces).all(|p| world.nodes[1..].iter().any(|n| n.have.has(p)));
         assert!(world.run(Duration::from_secs(60), one_copy), "seed {seed}");
         world.crash(0);
         let done = world.run(Duration::from_secs(120), everybody_done);
@@ -107,7 +106,7 @@ fn a_full_disk_is_waited_for() {
     let done = world.run(Duration::from_secs(120), everybody_done);
     assert!(done, "{}", report(&world));
     assert!(world.nodes[2].stalls > 0);
-    assert_eq!(world.nodes[2].disk, matter.pieces);
+    assert!(world.nodes[2].holds_everything());
 }
 
 #[test]

@@ -8,7 +8,6 @@ use sha2::Sha256;
 
 use super::super::announce;
 use super::super::disk::Job;
-use super::super::listen;
 use super::{Driver, News};
 use crate::geometry::FileIndex;
 use crate::net::{Event, TorrentId};
@@ -70,6 +69,16 @@ impl Driver {
                 },
             ),
             Output::CloseFile { file } => self.file_job(torrent, Job::Close(file)),
+            Output::Fetch { mirror, block } => {
+                if let Some(room) = self.rooms.get_mut(&torrent) {
+                    room.fetch(torrent, mirror, block, &self.news);
+                }
+            }
+            Output::Unfetch { mirror, block } => {
+                if let Some(room) = self.rooms.get(&torrent) {
+                    room.unfetch(mirror, block);
+                }
+            }
             Output::Announce {
                 event,
                 totals,
@@ -118,9 +127,12 @@ impl Driver {
                 .push_back((torrent, Input::ConnectFailed { addr }));
             return;
         };
-        let news = self.news.clone();
+        let Some(hash) = self.rooms.get(&torrent).and_then(|r| r.hashes.first()) else {
+            return;
+        };
+        let (news, lock, hash) = (self.news.clone(), self.lock.clone(), *hash);
         tokio::spawn(async move {
-            let stream = listen::connect(addr).await.ok().map(|s| (s, seat));
+            let stream = lock.connect(addr, hash).await.ok().map(|s| (s, seat));
             let dialled = News::Dialled {
                 torrent,
                 addr,
@@ -187,7 +199,10 @@ impl Driver {
                 room.note_at = Some(now);
                 return;
             }
-            swarm::Event::Complete => Event::Complete { torrent },
+            swarm::Event::Complete => {
+                room.close_mirrors();
+                Event::Complete { torrent }
+            }
             swarm::Event::Failed(fault) => Event::Failed {
                 torrent,
                 why: fault.to_string(),
@@ -215,6 +230,11 @@ impl Driver {
                     return;
                 }
                 Event::Metadata { torrent, info }
+            }
+            swarm::Event::MirrorGone { mirror, why } => {
+                let source = room.close_mirror(mirror);
+                let why = format!("{source}: {why}");
+                Event::SourceFailed { torrent, why }
             }
             swarm::Event::PeerGone { conn, addr, why } => {
                 room.settle(conn);

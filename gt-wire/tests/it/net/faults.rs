@@ -73,6 +73,7 @@ async fn sure(info: &Info, folder: &Path, vfs: Arc<dyn Vfs>) -> Peer {
     let resume = Resume {
         info_hash,
         pieces: Bitfield::full(geometry.pieces()),
+        modified: Default::default(),
         closed: files.collect(),
         layers,
     };

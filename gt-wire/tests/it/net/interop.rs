@@ -1,130 +1,32 @@
-//! Other people's clients, each in a process of its own, over loopback.
+//! Other people's clients against ours: each as seed and as leech.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::net::Ipv6Addr;
 
-use gt_wire::metainfo::Metainfo;
+use gt_wire::Magnet;
 
+use super::clients::{Client, Crypt, Scratch, free_port};
 use super::*;
-
-/// A process that ends with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A libtorrent session that takes part in one torrent and nothing else.
-const LIBTORRENT: &str = r#"
-import sys, time, libtorrent as lt
-torrent, folder, port = sys.argv[1:4]
-session = lt.session({
-    'listen_interfaces': '127.0.0.1:' + port, 'enable_dht': False, 'enable_lsd': False,
-    'enable_upnp': False, 'enable_natpmp': False, 'allow_multiple_connections_per_ip': True,
-    'enable_outgoing_utp': False, 'enable_incoming_utp': False,
-})
-params = lt.add_torrent_params()
-params.ti = lt.torrent_info(torrent)
-params.save_path = folder
-params.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
-handle = session.add_torrent(params)
-for peer in sys.argv[4:]:
-    host, port = peer.rsplit(':', 1)
-    handle.connect_peer((host, int(port)))
-while True:
-    time.sleep(0.1)
-"#;
-
-#[derive(Clone, Copy, PartialEq)]
-enum Client {
-    Aria2,
-    Libtorrent,
-}
-
-impl Client {
-    fn start(self, torrent: &Path, folder: &Path, port: u16, peer: Option<SocketAddr>) -> Process {
-        let mut command = match self {
-            Self::Aria2 => {
-                let mut command = Command::new("aria2c");
-                command
-                    .args(["--no-conf", "--enable-dht=false", "--enable-dht6=false"])
-                    .args([
-                        "--bt-enable-lpd=false",
-                        "--seed-ratio=0.0",
-                        "--check-integrity=true",
-                    ])
-                    .args(["--file-allocation=none", "--interface=127.0.0.1"])
-                    .arg(format!("--listen-port={port}"))
-                    .arg("-d")
-                    .args([folder, torrent]);
-                command
-            }
-            Self::Libtorrent => {
-                let mut command = Command::new("/usr/bin/python3");
-                command.args(["-c", LIBTORRENT]).args([torrent, folder]);
-                command.arg(port.to_string());
-                command.args(peer.map(|p| p.to_string()));
-                command
-            }
-        };
-        let quiet = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let process = Process(quiet.spawn().expect("the client is installed"));
-        // It listens when it has read what it has.
-        for _ in 0..200 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        process
-    }
-}
-
-/// Returns a port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-fn lay_out(folder: &Path) {
-    for (path, bytes) in contents(&original()) {
-        let path = folder.join(path.to_string());
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
-}
-
-fn is_laid_out(folder: &Path) -> bool {
-    let files = contents(&original());
-    files.iter().all(|(path, bytes)| {
-        std::fs::read(folder.join(path.to_string())).is_ok_and(|b| b == *bytes)
-    })
-}
 
 /// They seed, we fetch.
 async fn fetch_from(client: Client, version: Version) {
-    let scratch = tempfile::tempdir().unwrap();
-    let torrent = scratch.path().join("sample.torrent");
+    fetch_as(client, version, options(1), Crypt::Off).await;
+}
+
+/// The same with options of ours and a choice of theirs.
+pub(super) async fn fetch_as(client: Client, version: Version, options: Options, crypt: Crypt) {
     let info = plan(version);
-    std::fs::write(&torrent, Metainfo::new(info.clone()).write()).unwrap();
-    lay_out(&scratch.path().join("theirs/sample"));
+    let scratch = Scratch::new(&info);
     let port = free_port();
-    let theirs = scratch.path().join("theirs");
-    let _process = client.start(&torrent, &theirs, port, None);
+    let mut home = scratch.seed();
+    home.crypt = crypt;
+    let _process = client.start(&home, port, None);
     let store = Memory::new();
-    let mut leech = Peer::start(options(1));
+    let mut leech = Peer::start(options);
     // As from the statement: roots and no layers, where there are roots.
     let bare = Info::read(info.raw()).unwrap();
     let torrent = leech.add(&bare, Arc::new(store.clone())).await;
-    leech
-        .node
-        .add_peers(torrent, &[([127, 0, 0, 1], port).into()]);
+    let addr = SocketAddr::from(([127, 0, 0, 1], port));
+    leech.node.add_peers(torrent, &[addr]);
     leech.complete().await;
     assert!(contents(&store) == contents(&original()));
     assert_eq!(leech.node.stats(torrent).await.unwrap().banned, []);
@@ -132,27 +34,25 @@ async fn fetch_from(client: Client, version: Version) {
 
 /// We seed, they fetch.
 async fn serve_to(client: Client, version: Version) {
-    let scratch = tempfile::tempdir().unwrap();
-    let torrent = scratch.path().join("sample.torrent");
+    serve_as(client, version, options(0), Crypt::Off).await;
+}
+
+/// The same with options of ours and a choice of theirs.
+pub(super) async fn serve_as(client: Client, version: Version, options: Options, crypt: Crypt) {
     let info = plan(version);
-    std::fs::write(&torrent, Metainfo::new(info.clone()).write()).unwrap();
-    let seed = Peer::start(options(0));
+    let scratch = Scratch::new(&info);
+    let seed = Peer::start(options);
     let id = seed.add(&info, Arc::new(original())).await;
     let port = free_port();
-    let theirs = scratch.path().join("theirs");
-    std::fs::create_dir(&theirs).unwrap();
-    let _process = client.start(&torrent, &theirs, port, Some(seed.addr));
-    if client == Client::Aria2 {
-        // It cannot be told of a peer, so the seed calls.
-        seed.node.add_peers(id, &[([127, 0, 0, 1], port).into()]);
+    let mut theirs = scratch.empty("leech");
+    theirs.crypt = crypt;
+    let _process = client.start(&theirs, port, Some(seed.addr));
+    if client != Client::Libtorrent {
+        // They cannot be told of a peer, so the seed calls.
+        let addr = SocketAddr::from(([127, 0, 0, 1], port));
+        seed.node.add_peers(id, &[addr]);
     }
-    let begun = std::time::Instant::now();
-    while !is_laid_out(&theirs.join("sample")) {
-        if begun.elapsed() > PATIENCE {
-            panic!("not within {PATIENCE:?}: {:?}", seed.node.stats(id).await);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    theirs.wait(&seed, id).await;
     let total: usize = LENGTHS.iter().sum();
     let given = seed.node.stats(id).await.unwrap().totals.uploaded;
     assert!(
@@ -183,4 +83,128 @@ async fn libtorrent_fetches() {
     for version in [Version::V1, Version::V2, Version::Hybrid] {
         serve_to(Client::Libtorrent, version).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs transmission"]
+async fn transmission_seeds() {
+    // Version 3 knows no v2 and takes no hybrid.
+    fetch_from(Client::Transmission, Version::V1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs transmission"]
+async fn transmission_fetches() {
+    serve_to(Client::Transmission, Version::V1).await;
+}
+
+/// They seed a torrent of which we know the hash and a peer.
+async fn magnet_from(client: Client, version: Version) {
+    let info = plan(version);
+    let scratch = Scratch::new(&info);
+    let port = free_port();
+    let _process = client.start(&scratch.seed(), port, None);
+    let mut leech = Peer::start(options(1));
+    let mut topic = Torrent::topic(info.info_hashes()[0]);
+    topic.fetch_info = true;
+    let topic = leech.node.add(topic).await.unwrap();
+    let addr = SocketAddr::from(([127, 0, 0, 1], port));
+    leech.node.add_peers(topic, &[addr]);
+    let raw = leech.until(|event| match event {
+        Event::Metadata { info, .. } => Some(info.clone()),
+        _ => None,
+    });
+    let fetched = Info::read(&raw.await).unwrap();
+    leech.node.remove(topic).await;
+    let store = Memory::new();
+    let torrent = leech.add(&fetched, Arc::new(store.clone())).await;
+    leech.node.add_peers(torrent, &[addr]);
+    leech.complete().await;
+    assert!(contents(&store) == contents(&original()));
+}
+
+/// We seed a torrent of which they know the hash.
+async fn magnet_to(client: Client, version: Version) {
+    let info = plan(version);
+    let scratch = Scratch::new(&info);
+    let seed = Peer::start(options(0));
+    let id = seed.add(&info, Arc::new(original())).await;
+    let mut theirs = scratch.empty("leech");
+    let mut magnet = Magnet::default();
+    magnet.v1 = info.v1_hash();
+    magnet.v2 = info.v2_hash();
+    theirs.torrent = magnet.to_string();
+    let port = free_port();
+    let _process = client.start(&theirs, port, Some(seed.addr));
+    let addr = SocketAddr::from(([127, 0, 0, 1], port));
+    seed.node.add_peers(id, &[addr]);
+    theirs.wait(&seed, id).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs libtorrent"]
+async fn libtorrent_and_magnets() {
+    for version in [Version::V1, Version::V2, Version::Hybrid] {
+        magnet_from(Client::Libtorrent, version).await;
+        magnet_to(Client::Libtorrent, version).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs aria2"]
+async fn aria2_and_magnets() {
+    magnet_from(Client::Aria2, Version::V1).await;
+    magnet_to(Client::Aria2, Version::V1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs transmission"]
+async fn transmission_gives_its_metadata() {
+    magnet_from(Client::Transmission, Version::V1).await;
+}
+
+/// Both directions over IPv6.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs libtorrent"]
+async fn libtorrent_by_ipv6() {
+    let info = plan(Version::Hybrid);
+    let scratch = Scratch::new(&info);
+    let six = || {
+        let mut options = options(1);
+        options.listen = vec!["[::1]:0".parse().unwrap()];
+        options
+    };
+    let port = free_port();
+    let mut home = scratch.seed();
+    home.host = Ipv6Addr::LOCALHOST.into();
+    let theirs = Client::Libtorrent.start(&home, port, None);
+    let store = Memory::new();
+    let mut leech = Peer::start(six());
+    let torrent = leech.add(&info, Arc::new(store.clone())).await;
+    let addr = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    leech.node.add_peers(torrent, &[addr]);
+    leech.complete().await;
+    assert!(contents(&store) == contents(&original()));
+    drop(theirs);
+    let mut home = scratch.empty("leech");
+    home.host = Ipv6Addr::LOCALHOST.into();
+    let _theirs = Client::Libtorrent.start(&home, free_port(), Some(leech.addr));
+    home.wait(&leech, torrent).await;
+}
+
+/// They call by uTP, and by nothing else.
+#[cfg(feature = "utp")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs libtorrent"]
+async fn libtorrent_calls_by_utp() {
+    let info = plan(Version::V2);
+    let scratch = Scratch::new(&info);
+    let mut speaks = options(0);
+    speaks.utp = true;
+    let seed = Peer::start(speaks);
+    let id = seed.add(&info, Arc::new(original())).await;
+    let mut home = scratch.empty("leech");
+    home.utp = true;
+    let _theirs = Client::Libtorrent.start(&home, free_port(), Some(seed.addr));
+    home.wait(&seed, id).await;
 }

@@ -168,3 +168,41 @@ async fn a_copy_at_any_moment_goes_on() {
         assert!(contents(&*store) == contents(&original()));
     }
 }
+
+/// Notes of whole files hold only while the files are as they were noted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_changed_behind_our_back_is_noticed() {
+    let info = plan(Version::V1);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let notes = folder.path().join("notes");
+    let store = || Arc::new(Folder::open(&data).unwrap());
+    {
+        let mut leech = Peer::start(options(1).resume(&notes));
+        let torrent = begin(&info, &mut leech, store(), 1).await;
+        let seed = Peer::start(options(5));
+        seed.add(&info, Arc::new(original())).await;
+        leech.node.add_peers(torrent, &[seed.addr]);
+        if !leech.node.stats(torrent).await.unwrap().complete {
+            leech.complete().await;
+        }
+        leech.node.shutdown().await;
+    }
+    // Untouched, it is believed; the same bytes written again are hashed.
+    let path = data.join("dir0/0.bin");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes).unwrap();
+    let (have, fetched) = finish(&info, options(2).resume(&notes), store()).await;
+    assert_eq!((have, fetched), (info.geometry().pieces(), 0));
+    // Other bytes of the same length are no longer the torrent's.
+    let mut other = bytes;
+    other[500_000] ^= 1;
+    std::fs::write(&path, &other).unwrap();
+    let node = Node::start(options(3).resume(&notes)).unwrap();
+    let refused = node.add(Torrent::new(&info, store())).await;
+    assert!(
+        matches!(refused, Err(AddError::Occupied { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(std::fs::read(&path).unwrap(), other);
+}

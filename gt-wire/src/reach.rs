@@ -16,14 +16,15 @@ pub enum Reach {
 }
 
 impl Reach {
-    pub(crate) fn allows(self, ip: IpAddr) -> bool {
+    /// Tells whether an address may be talked to.
+    pub fn allows(self, ip: IpAddr) -> bool {
         self == Self::Any || is_public(ip)
     }
 }
 
 /// Returns whether an address is none of those that IANA's special-purpose
 /// registries (RFC 6890 and its successors) keep from the public Internet.
-pub(crate) fn is_public(ip: IpAddr) -> bool {
+pub fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => is_public_v4(ip),
         IpAddr::V6(ip) => is_public_v6(ip),

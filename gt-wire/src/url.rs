@@ -1,26 +1,36 @@
-//! The URL of a tracker, as far as a tracker's may go.
+//! The URL of a tracker or an HTTP source, as far as such a one may go.
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
 use crate::limits;
+
+/// What is escaped in a part of a path: all but the unreserved (RFC 3986).
+const PART: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// An `http` URL (RFC 3986) in parts that can be put into a request as they
 /// are: nothing in them is a space, a control character or beyond ASCII.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Url {
+pub struct Url {
     /// A name, an IPv4 address, or an IPv6 address without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub host: String,
+    /// The port, 80 where none is written.
+    pub port: u16,
     /// Begins with `/`.
     path: String,
     query: Option<String>,
 }
 
-/// Why a text is no tracker's URL.
+/// Why a text is no such URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// More bytes than any tracker's URL needs.
+    /// More bytes than any URL of the kind needs.
     #[error("expected a URL of at most {most} bytes, got {0}", most = limits::URL)]
     Long(usize),
     /// A space, a control character, or one beyond ASCII.
@@ -47,7 +57,11 @@ pub enum UrlError {
 }
 
 impl Url {
-    pub(super) fn parse(text: &str) -> Result<Self, UrlError> {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// See [`UrlError`].
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
         if text.len() > limits::URL {
             return Err(UrlError::Long(text.len()));
         }
@@ -82,7 +96,10 @@ impl Url {
 
     /// Returns the URL that a `Location` header of this one's answer means;
     /// absolute, or a path on the same host.
-    pub(super) fn join(&self, location: &str) -> Result<Self, UrlError> {
+    ///
+    /// # Errors
+    /// See [`UrlError`].
+    pub fn join(&self, location: &str) -> Result<Self, UrlError> {
         if location.starts_with('/') && !location.starts_with("//") {
             Self::parse(&format!("http://{}{location}", self.authority()))
         } else {
@@ -90,9 +107,28 @@ impl Url {
         }
     }
 
+    /// Returns the URL of something below this one, the query kept. Parts may
+    /// be any bytes.
+    pub fn below<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut path = self.path.trim_end_matches('/').to_owned();
+        for part in parts {
+            path.push('/');
+            path.extend(percent_encode(part, PART));
+        }
+        Self {
+            path,
+            ..self.clone()
+        }
+    }
+
+    /// Tells whether the path ends in `/`.
+    pub fn is_folder(&self) -> bool {
+        self.path.ends_with('/')
+    }
+
     /// Returns the scrape URL beside an announce URL (BEP 48): where the last
     /// part of the path begins with `announce`, that word is replaced.
-    pub(super) fn scrape(&self) -> Option<Self> {
+    pub fn scrape(&self) -> Option<Self> {
         let slash = self.path.rfind('/')?;
         let (folder, last) = self.path.split_at(slash + 1);
         let rest = last.strip_prefix("announce")?;
@@ -104,7 +140,7 @@ impl Url {
 
     /// Returns the target of a request line, with `more` behind the query
     /// that the URL has already.
-    pub(super) fn target(&self, more: &str) -> String {
+    pub fn target(&self, more: &str) -> String {
         let own = self.query.as_deref().unwrap_or_default();
         let and = if own.is_empty() || more.is_empty() {
             ""
@@ -120,7 +156,7 @@ impl Url {
     }
 
     /// Returns what a `Host` header says.
-    pub(super) fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         let host = if self.host.contains(':') {
             format!("[{}]", self.host)
         } else {

@@ -1,0 +1,213 @@
+//! Encrypted handshakes on sockets: who asks for them, and how many strangers
+//! may.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::BytesMut;
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use super::listen::{self, SET_UP};
+use super::pipe::Pipe;
+use super::{Encryption, Options};
+use crate::InfoHash;
+use crate::mse::{Answer, Dial, Methods, Secret, Step, alias};
+
+/// Encrypted handshakes of strangers a second: each costs two powers of a
+/// 768-bit number, which is what makes it cheap to ask and dear to answer.
+const ANSWERS: f64 = 100.0;
+
+/// What a node needs for encrypted handshakes.
+#[derive(Debug)]
+pub(super) struct Lock {
+    pub(super) encryption: Encryption,
+    #[cfg(feature = "utp")]
+    pub(super) speaks_utp: bool,
+    #[cfg(feature = "utp")]
+    pub(super) utp: super::utp::Utp,
+    seed: [u8; 32],
+    count: AtomicU64,
+    names: Mutex<BTreeMap<[u8; 20], InfoHash>>,
+    budget: Mutex<(Instant, f64)>,
+}
+
+impl Lock {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            encryption: options.encryption,
+            #[cfg(feature = "utp")]
+            speaks_utp: options.utp,
+            #[cfg(feature = "utp")]
+            utp: super::utp::Utp::default(),
+            seed: options.seed,
+            count: AtomicU64::new(0),
+            names: Mutex::default(),
+            budget: Mutex::new((Instant::now(), ANSWERS)),
+        }
+    }
+
+    /// Lets strangers ask for a torrent.
+    pub(super) fn learn(&self, hash: InfoHash) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.insert(alias(hash), hash);
+    }
+
+    pub(super) fn forget(&self, hash: InfoHash) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.remove(&alias(hash));
+    }
+
+    fn known(&self, name: &[u8; 20]) -> Option<InfoHash> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.get(name).copied()
+    }
+
+    /// Returns a secret of its own for each handshake, and some padding. Both
+    /// follow from the node's seed, which nobody knows.
+    fn dice(&self) -> (Secret, Vec<u8>) {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let roll = |what: u8| -> [u8; 32] {
+            Sha256::new()
+                .chain_update(b"gt-mse")
+                .chain_update(self.seed)
+                .chain_update(count.to_le_bytes())
+                .chain_update([what])
+                .finalize()
+                .into()
+        };
+        let [random @ .., a, _, _, _, _, _, _, _, _, _, _, _] = roll(0);
+        let mut padding = Vec::new();
+        for n in 1..=8 {
+            padding.extend_from_slice(&roll(n));
+        }
+        padding.truncate(usize::from(a));
+        (Secret::new(random), padding)
+    }
+
+    fn may_answer(&self) -> bool {
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let (at, left) = *budget;
+        let left = (left + (now - at).as_secs_f64() * ANSWERS).min(ANSWERS);
+        let may = left >= 1.0;
+        *budget = (now, if may { left - 1.0 } else { left });
+        may
+    }
+
+    /// Answers a stranger whose first bytes are not a plain handshake.
+    pub(super) async fn answer(
+        &self,
+        mut socket: TcpStream,
+        mut came: BytesMut,
+    ) -> io::Result<Pipe> {
+        let takes: &'static [Methods] = match self.encryption {
+            Encryption::Off => &[],
+            Encryption::Accept => &[Methods::PLAIN, Methods::RC4],
+            Encryption::Prefer => &[Methods::RC4, Methods::PLAIN],
+            Encryption::Require => &[Methods::RC4],
+        };
+        let (secret, padding) = self.dice();
+        let mut answer = Answer::new(secret, takes, padding);
+        if takes.is_empty() || came.len() >= 96 && !self.may_answer() {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let mut paid = came.len() >= 96;
+        loop {
+            match answer.take(&mut came, |name| self.known(name)) {
+                Ok(Step::Say(bytes)) => socket.write_all(&bytes).await?,
+                Ok(Step::Done(opened)) => return Ok(Pipe::opened(socket, *opened)),
+                Ok(Step::More) => {
+                    if socket.read_buf(&mut came).await? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                    if !paid && came.len() >= 96 {
+                        paid = true;
+                        if !self.may_answer() {
+                            return Err(io::ErrorKind::ConnectionRefused.into());
+                        }
+                    }
+                }
+                Err(why) => return Err(io::Error::new(io::ErrorKind::InvalidData, why)),
+            }
+        }
+    }
+
+    /// Connects as the node's options say: by TCP, and where nobody is
+    /// reached so by uTP, if we speak it.
+    pub(super) async fn connect(&self, addr: SocketAddr, skey: InfoHash) -> io::Result<Pipe> {
+        let socket = self.by_tcp(addr, skey).await;
+        #[cfg(feature = "utp")]
+        if socket.is_err() && self.speaks_utp && self.encryption != Encryption::Require {
+            return self.utp.connect(addr).await;
+        }
+        socket
+    }
+
+    async fn by_tcp(&self, addr: SocketAddr, skey: InfoHash) -> io::Result<Pipe> {
+        let offers = match self.encryption {
+            Encryption::Off | Encryption::Accept => {
+                return listen::connect(addr).await.map(Pipe::Tcp);
+            }
+            Encryption::Prefer => Methods::BOTH,
+            Encryption::Require => Methods::RC4,
+        };
+        let socket = listen::connect(addr).await?;
+        let sealed = timeout(SET_UP, self.dial(socket, skey, offers)).await;
+        match sealed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Err(_) if self.encryption == Encryption::Prefer => {
+                listen::connect(addr).await.map(Pipe::Tcp)
+            }
+            sealed => sealed,
+        }
+    }
+
+    async fn dial(
+        &self,
+        mut socket: TcpStream,
+        skey: InfoHash,
+        offers: Methods,
+    ) -> io::Result<Pipe> {
+        let (secret, padding) = self.dice();
+        // The swarm says its handshake when the connection stands.
+        let (mut dial, first) = Dial::new(skey, secret, offers, padding, Vec::new());
+        socket.write_all(&first).await?;
+        let mut came = BytesMut::new();
+        loop {
+            match dial.take(&mut came) {
+                Ok(Step::Say(bytes)) => socket.write_all(&bytes).await?,
+                Ok(Step::Done(opened)) => return Ok(Pipe::opened(socket, *opened)),
+                Ok(Step::More) => {
+                    if socket.read_buf(&mut came).await? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+                Err(why) => return Err(io::Error::new(io::ErrorKind::InvalidData, why)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn strangers_have_a_budget() {
+        let lock = Lock::new(&Options::new([1; 32]));
+        let answered = (0..1000).filter(|_| lock.may_answer()).count();
+        assert!((100..150).contains(&answered), "{answered}");
+    }
+
+    #[tokio::test]
+    async fn secrets_differ() {
+        let lock = Lock::new(&Options::new([1; 32]));
+        let (one, two) = (lock.dice(), lock.dice());
+        assert_ne!(one.1, two.1);
+    }
+}

@@ -1,0 +1,141 @@
+//! Hand-outs: which piece to whom, each once (SWARM.md, O1 to O3).
+
+use std::time::Duration;
+
+use super::super::Swarm;
+use super::super::input::ConnId;
+use super::{Hand, LOOK, receives};
+use crate::geometry::PieceIndex;
+use crate::message::Message;
+
+/// How long a peer may take to ask for what it was handed.
+const ASK: Duration = Duration::from_secs(1);
+
+/// How long a peer that asked for a part may ask for nothing more.
+const REST: Duration = Duration::from_secs(2);
+
+impl Swarm {
+    /// Hands out pieces that nobody has, while there is room (O1, O2).
+    pub(in crate::swarm) fn dispatch_go(&mut self) {
+        while self.dispatch.on && self.dispatch.under_way < self.dispatch.window {
+            let Some(piece) = self.dispatch.unsent.pop() else {
+                return;
+            };
+            let piece = PieceIndex(piece);
+            let known = self
+                .torrent
+                .as_ref()
+                .is_none_or(|torrent| torrent.picker.count(piece) > 0);
+            if known || self.dispatch.hands.contains_key(&piece) {
+                continue;
+            }
+            let Some(conn) = self.neediest(piece, None) else {
+                self.dispatch.unsent.push(piece.0);
+                return;
+            };
+            self.hand_out(conn, piece);
+        }
+    }
+
+    /// Returns the peer to hand a piece to: that which sits on the fewest of
+    /// our pieces, then that which was given least, then chance (O3). Slow
+    /// peers and free riders get few without being known as such.
+    pub(in crate::swarm) fn neediest(
+        &mut self,
+        piece: PieceIndex,
+        not: Option<ConnId>,
+    ) -> Option<ConnId> {
+        let mut best: Option<((u32, u64, u64), ConnId)> = None;
+        for link in self.links.values() {
+            if !receives(link)
+                || link.turns.rests(self.now)
+                || Some(link.conn) == not
+                || link.peer.have().has(piece.0)
+            {
+                continue;
+            }
+            let debt = self.dispatch.peers.get(&link.conn);
+            let debt = debt.map_or(0, |debt| debt.pending + debt.ignored);
+            let key = (debt, link.uploaded, self.chance.next());
+            if best.is_none_or(|(least, _)| key < least) {
+                best = Some((key, link.conn));
+            }
+        }
+        best.map(|(_, conn)| conn)
+    }
+
+    pub(in crate::swarm) fn hand_out(&mut self, conn: ConnId, piece: PieceIndex) {
+        let (Some(torrent), Some(link)) = (&self.torrent, self.links.get_mut(&conn)) else {
+            return;
+        };
+        self.dispatch.settle(piece);
+        self.dispatch.began.get_or_insert(self.now);
+        let hand = Hand {
+            to: conn,
+            at: self.now,
+            asked: false,
+            blocks_left: torrent.geometry.block_count(piece),
+            sent: None,
+        };
+        self.dispatch.hands.insert(piece, hand);
+        self.dispatch.under_way += 1;
+        self.dispatch.debt(conn).pending += 1;
+        if let Some(shown) = &mut link.shown {
+            shown.insert(piece.0);
+        }
+        let turns = link.takes_turns();
+        self.say(conn, Message::Have(piece));
+        if turns {
+            self.grant(conn, Some(piece));
+        } else {
+            self.unchoke(conn);
+        }
+        self.alarm(self.now + LOOK);
+    }
+
+    /// Gives another turn to a peer that has not got all of what it was handed:
+    /// the piece is longer than a turn.
+    pub(in crate::swarm) fn dispatch_goes_on(&mut self, conn: ConnId) {
+        let begun = |hand: &&Hand| hand.to == conn && hand.asked && hand.sent.is_none();
+        let hands = &self.dispatch.hands;
+        let piece = hands.iter().find(|(_, hand)| begun(hand)).map(|(p, _)| *p);
+        if piece.is_some() {
+            self.grant(conn, piece);
+        }
+    }
+
+    pub(in crate::swarm) fn reclaim(&mut self) {
+        let now = self.now;
+        let ignored: Vec<(PieceIndex, ConnId)> = self
+            .dispatch
+            .hands
+            .iter()
+            .filter(|(_, h)| !h.asked && h.sent.is_none() && h.at + ASK <= now)
+            .map(|(piece, hand)| (*piece, hand.to))
+            .collect();
+        for (piece, conn) in ignored {
+            self.dispatch.settle(piece);
+            self.dispatch.debt(conn).ignored += 1;
+            self.dispatch.unsent.push(piece.0);
+        }
+        // A peer of another kind does not say that a part was all it lacked.
+        let links = &self.links;
+        let still = |to: ConnId| {
+            links.get(&to).is_some_and(|link| {
+                link.queue.is_empty()
+                    && link.queued + link.reading == 0
+                    && link.asked_at + REST <= now
+            })
+        };
+        let parts: Vec<PieceIndex> = self
+            .dispatch
+            .hands
+            .iter()
+            .filter(|(_, h)| h.asked && h.sent.is_none() && still(h.to))
+            .map(|(piece, _)| *piece)
+            .collect();
+        for piece in parts {
+            self.dispatch.enough(piece, now);
+        }
+    }
+}

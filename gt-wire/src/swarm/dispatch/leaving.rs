@@ -1,0 +1,67 @@
+//! The end of flash mode (SWARM.md, O5).
+
+use std::time::Duration;
+
+use super::super::Swarm;
+use super::super::link::Link;
+use super::Dispatch;
+use crate::geometry::PieceIndex;
+use crate::message::Message;
+
+/// How long the crowd is left to itself once somebody else has everything.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl Swarm {
+    /// Leaves flash mode when somebody else has everything and the crowd, those
+    /// too who come a moment later, has had its time (O5).
+    pub(in crate::swarm) fn consider_leaving(&mut self) {
+        // Whoever says that it has everything may lie; each piece is given away
+        // once all the same.
+        let through = self.dispatch.unsent.is_empty() && self.dispatch.under_way == 0;
+        if self.options.super_seed || !through || !self.links.values().any(Link::is_seed) {
+            self.dispatch.seed_since = None;
+            return;
+        }
+        let since = *self.dispatch.seed_since.get_or_insert(self.now);
+        let lasted = self
+            .dispatch
+            .began
+            .map_or(Duration::ZERO, |began| since.saturating_sub(began));
+        let end = since + GRACE.max(lasted / 4);
+        if end <= self.now {
+            self.leave_dispatch();
+        } else {
+            self.alarm(end);
+        }
+    }
+
+    /// Shows everything to everybody: an ordinary seed from here on.
+    pub(in crate::swarm) fn leave_dispatch(&mut self) {
+        let Some(torrent) = &self.torrent else { return };
+        let pieces = torrent.geometry.pieces();
+        self.dispatch = Dispatch {
+            origin: self.dispatch.origin,
+            ..Dispatch::new()
+        };
+        for conn in self.conns() {
+            let Some(link) = self.links.get_mut(&conn) else {
+                continue;
+            };
+            let Some(shown) = link.shown.take() else {
+                continue;
+            };
+            if link.is_seed() {
+                continue;
+            }
+            let hidden: Vec<u32> = (0..pieces)
+                .filter(|p| !shown.has(*p) && !link.peer.have().has(*p))
+                .collect();
+            for piece in hidden {
+                self.say(conn, Message::Have(PieceIndex(piece)));
+            }
+        }
+        self.reintroduce();
+        self.fill_slots();
+        self.grant_turns();
+    }
+}

@@ -1,0 +1,120 @@
+//! What the origin does once every piece was handed out (SWARM.md, O4).
+
+use std::time::Duration;
+
+use super::super::Swarm;
+use super::super::input::ConnId;
+use super::{HOLD_MOST, receives};
+use crate::geometry::PieceIndex;
+
+/// How long a holder may pass nothing on before its pieces go to others.
+const PASS_ON: Duration = Duration::from_secs(1);
+
+/// How long a peer may take to say that it has what it was sent.
+const CONFIRM: Duration = Duration::from_secs(3);
+
+impl Swarm {
+    /// Hands pieces that one peer sits on to another (O4 a).
+    pub(in crate::swarm) fn repair(&mut self) {
+        let now = self.now;
+        let Some(torrent) = &self.torrent else { return };
+        let stuck: Vec<(PieceIndex, ConnId)> = self
+            .dispatch
+            .hands
+            .iter()
+            .filter(|(piece, hand)| {
+                let Some(sent) = hand.sent else { return false };
+                let debt = self.dispatch.peers.get(&hand.to);
+                let shared = debt.map_or(Duration::ZERO, |d| d.shared);
+                let due = if torrent.picker.count(**piece) == 0 {
+                    sent + CONFIRM
+                } else {
+                    (sent.max(shared) + PASS_ON).min(sent + HOLD_MOST)
+                };
+                due <= now
+            })
+            .map(|(piece, hand)| (*piece, hand.to))
+            .collect();
+        for (piece, holder) in stuck {
+            if self.dispatch.under_way >= self.dispatch.window {
+                return;
+            }
+            let other = self.neediest(piece, Some(holder));
+            if let Some(conn) = other.or_else(|| self.neediest(piece, None)) {
+                self.hand_out(conn, piece);
+            }
+        }
+    }
+
+    /// Helps peers out that got nothing new for a while (O4 b).
+    pub(in crate::swarm) fn help(&mut self) {
+        let now = self.now;
+        let needy: Vec<ConnId> = self
+            .links
+            .values()
+            .filter(|link| {
+                let has = link.peer.have().count();
+                let usual = (now - link.opened) / (has + 1) * 4;
+                let patience = usual.clamp(PASS_ON, HOLD_MOST);
+                let debt = self.dispatch.peers.get(&link.conn);
+                let helped = debt.map_or(Duration::ZERO, |d| d.helped);
+                receives(link)
+                    && link.last_have.max(helped) + patience <= now
+                    && !self
+                        .dispatch
+                        .hands
+                        .values()
+                        .any(|h| h.to == link.conn && h.sent.is_none())
+            })
+            .map(|link| link.conn)
+            .collect();
+        for conn in needy {
+            if let Some(piece) = self.rarest_for(conn) {
+                self.dispatch.debt(conn).helped = now;
+                self.hand_out(conn, piece);
+            }
+        }
+    }
+
+    /// Gives some pieces a second time while there is nothing else to do, up
+    /// to a share of the content (O4 c).
+    pub(in crate::swarm) fn give_extra(&mut self) {
+        let Some(torrent) = &self.torrent else { return };
+        let content = torrent.geometry.content_length();
+        let length = torrent.geometry.piece_length();
+        let budget = (self.options.extra.clamp(0.0, 100.0) * content as f64) as u64;
+        if self.dispatch.under_way > 0
+            || !self.server.is_idle()
+            || self.dispatch.extra + length > budget
+        {
+            return;
+        }
+        let mut receivers: Vec<(u32, ConnId)> = self
+            .links
+            .values()
+            .filter(|link| receives(link))
+            .map(|link| (link.peer.have().count(), link.conn))
+            .collect();
+        receivers.sort_unstable();
+        for (_, conn) in receivers {
+            if let Some(piece) = self.rarest_for(conn) {
+                self.dispatch.extra += length;
+                self.hand_out(conn, piece);
+                return;
+            }
+        }
+    }
+
+    /// Returns the piece that a peer lacks and fewest others have.
+    pub(in crate::swarm) fn rarest_for(&self, conn: ConnId) -> Option<PieceIndex> {
+        let torrent = self.torrent.as_ref()?;
+        let link = self.links.get(&conn)?;
+        link.peer
+            .have()
+            .missing()
+            .map(PieceIndex)
+            .filter(|piece| !self.dispatch.hands.contains_key(piece))
+            .filter(|piece| !link.was_shown(*piece))
+            .min_by_key(|piece| torrent.picker.count(*piece))
+    }
+}

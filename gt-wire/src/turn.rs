@@ -1,0 +1,120 @@
+//! `gt_turn` (BEP 10): turns between peers of our own kind.
+//!
+//! A turn is the permission to fetch one piece. Stock peers are let in for
+//! ten seconds or more and cut whatever they like out of an uplink that they
+//! share; a turn hands the whole uplink to one peer for one piece, and costs
+//! no choke and unchoke (SWARM.md, U1 to U3).
+//!
+//! ```text
+//! giver ── grant: up to 1 MiB, of piece 7 if that suits you ──▶ taker
+//!       ◀── take: 131,072 bytes ── request ── request ── … ──
+//!       ── piece ── piece ── … ──▶                    (or: take 0, a pass)
+//! ```
+//!
+//! Each grant is answered by one take, in order. Requests beyond what was
+//! taken are refused as those of a choked peer are.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::geometry::PieceIndex;
+
+/// The extension's name in the extension handshake.
+pub const NAME: &str = "gt_turn";
+
+/// The most bytes of one turn.
+pub const MOST: u32 = 1 << 20;
+
+const GRANT: u8 = 1;
+const HAND: u8 = 2;
+const TAKE: u8 = 3;
+
+/// One message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Message {
+    /// The other end may fetch blocks of one piece.
+    Grant {
+        /// How many bytes of it.
+        bytes: u32,
+        /// The piece that the giver would like to be fetched, which the taker
+        /// need not follow.
+        piece: Option<PieceIndex>,
+    },
+    /// The answer: so many bytes are asked for, none for a pass.
+    Take {
+        /// How many.
+        bytes: u32,
+    },
+}
+
+impl Message {
+    /// Writes the payload.
+    pub fn write(self) -> Bytes {
+        let mut out = BytesMut::with_capacity(9);
+        match self {
+            Self::Grant { bytes, piece: None } => {
+                out.put_u8(GRANT);
+                out.put_u32(bytes);
+            }
+            Self::Grant {
+                bytes,
+                piece: Some(piece),
+            } => {
+                out.put_u8(HAND);
+                out.put_u32(bytes);
+                out.put_u32(piece.0);
+            }
+            Self::Take { bytes } => {
+                out.put_u8(TAKE);
+                out.put_u32(bytes);
+            }
+        }
+        out.freeze()
+    }
+
+    /// Reads a payload; `None` for what a later version may say.
+    pub fn read(mut payload: &[u8]) -> Option<Self> {
+        let (id, length) = (*payload.first()?, payload.len());
+        payload.advance(1);
+        Some(match (id, length) {
+            (GRANT, 5) => Self::Grant {
+                bytes: payload.get_u32(),
+                piece: None,
+            },
+            (HAND, 9) => Self::Grant {
+                bytes: payload.get_u32(),
+                piece: Some(PieceIndex(payload.get_u32())),
+            },
+            (TAKE, 5) => Self::Take {
+                bytes: payload.get_u32(),
+            },
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn round_trip(kind in 0u8..3, bytes: u32, piece: u32) {
+            let message = match kind {
+                0 => Message::Grant { bytes, piece: None },
+                1 => Message::Grant { bytes, piece: Some(PieceIndex(piece)) },
+                _ => Message::Take { bytes },
+            };
+            prop_assert_eq!(Message::read(&message.write()), Some(message));
+        }
+
+        #[test]
+        fn strange_payloads_are_passed_over(raw in prop::collection::vec(any::<u8>(), 0..12)) {
+            if let Some(message) = Message::read(&raw) {
+                prop_assert_eq!(&message.write()[..], &raw[..]);
+            }
+        }
+    }
+}
