@@ -10,7 +10,7 @@
 mod read;
 mod write;
 
-use gt_vfs::{ObjectFormat, ObjectId};
+use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 
 /// Most bytes that a header may have: a million refs with names of usual
 /// length fit four times into the 16 MiB that a statement may have, and a
@@ -50,6 +50,26 @@ impl Header {
         read::header(bytes)
     }
 
+    /// Reads the header of a whole bundle; returns it and where the pack
+    /// begins. No more is read at once than twice what the header has.
+    ///
+    /// # Errors
+    /// [`FromError`].
+    pub fn read_from(bundle: &dyn ReadAt) -> Result<(Self, u64), FromError> {
+        let mut want = 16 << 10;
+        loop {
+            let have = bundle.size().min(want);
+            let mut bytes = vec![0; have as usize];
+            bundle.read_exact_at(0, &mut bytes)?;
+            match Self::read(&bytes)? {
+                Some((header, length)) => return Ok((header, length as u64)),
+                None if have == bundle.size() => return Err(FromError::Ends),
+                // Its own ceiling ends what grows on.
+                None => want *= 2,
+            }
+        }
+    }
+
     /// Returns the header's bytes, the empty line included, with the lines in
     /// the order of the fields: version 2 for SHA-1, version 3 for SHA-256.
     pub fn write(&self) -> Vec<u8> {
@@ -68,6 +88,21 @@ impl Header {
             && rest.iter().all(|(name, _)| Some(name) != first)
             && bytes.starts_with(&self.write())
     }
+}
+
+/// Why a bundle has no header that can be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FromError {
+    /// Its bytes are none.
+    #[error(transparent)]
+    Header(#[from] Error),
+    /// The bundle ends before its header does.
+    #[error("expected the end of the bundle header, got that of the bundle")]
+    Ends,
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
 }
 
 /// Why bytes are no header of a bundle.

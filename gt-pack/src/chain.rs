@@ -4,14 +4,16 @@
 //! directory, named by the reel's root. The bytes are in `objects/pack`: a
 //! reel is held as long as the packs that its file names are there.
 
+mod join;
 mod layout;
 mod on_disk;
 mod packs;
 mod published;
 mod selection;
+mod splice;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use gt_vfs::{ObjectFormat, ObjectId, Root};
 
 pub(crate) use self::layout::{Layout, Range};
 pub(crate) use self::on_disk::{OnDisk, read_inside};
-use self::packs::Pack;
+pub(crate) use self::packs::Pack;
 pub use self::selection::Selection;
 use crate::git_program;
 use crate::kind::Kind;
@@ -87,6 +89,18 @@ impl Chain {
     /// # Errors
     /// See [`Error`].
     pub fn refresh(&mut self) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            self.read_state()?;
+            // Another process may have joined packs between what was read of
+            // the state and what was opened of the packs.
+            if self.reels.iter().all(|layout| self.is_there(layout)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_state(&mut self) -> Result<(), Error> {
         let mut reels = Vec::new();
         let folder = match std::fs::read_dir(self.state()) {
             Ok(folder) => Some(folder),
@@ -219,16 +233,7 @@ impl Chain {
     /// Writes the file of a reel so that it is there whole or not at all, and
     /// takes it into the chain.
     pub(crate) fn add(&mut self, layout: &Layout) -> Result<(), Error> {
-        let state = self.state();
-        std::fs::create_dir_all(&state)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".new-")
-            .tempfile_in(&state)?;
-        file.write_all(&layout.write())?;
-        file.as_file().sync_all()?;
-        file.persist(state.join(layout.reel.root.to_string()))
-            .map_err(|e| e.error)?;
-        sync_folder(&state)?;
+        self.write_all(std::slice::from_ref(layout))?;
         self.refresh()
     }
 
@@ -261,6 +266,9 @@ impl Chain {
         self.refresh()
     }
 }
+
+/// How often the state is read again because packs that it names are not there.
+const ATTEMPTS: u32 = 3;
 
 /// How the `.keep` files begin that are gt's own.
 pub(crate) const KEPT_BY: &[u8] = b"gt: ";
@@ -295,6 +303,9 @@ pub enum Error {
     /// An index that was good is not any more.
     #[error(transparent)]
     Index(#[from] crate::index::Error),
+    /// The reels make no splice.
+    #[error(transparent)]
+    Splice(#[from] crate::splice::Error),
     /// The state on the disk cannot be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),

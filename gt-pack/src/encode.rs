@@ -9,7 +9,6 @@
 //! `delta` and `deflate`.
 
 mod bases;
-mod cache;
 mod deflate;
 mod delta;
 mod history;
@@ -18,6 +17,7 @@ mod names;
 mod pack;
 mod plan;
 mod recipe;
+mod remake;
 mod renames;
 mod store;
 mod walk;
@@ -34,6 +34,7 @@ use crate::repository::{self, Repository};
 pub(crate) use deflate::Deflater;
 pub(crate) use delta::Differ;
 pub use recipe::{MAX_DELTA_OBJECT, MAX_DEPTH, RECIPE};
+pub use remake::{Wanted, remake};
 
 /// One moment of a repository, as a publication sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +80,8 @@ impl Moment {
     }
 }
 
-/// How to encode, without influence on what comes out.
+/// How to encode; all but [`depth`](Self::depth) is without influence on what
+/// comes out.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Options<'a> {
@@ -88,6 +90,9 @@ pub struct Options<'a> {
     /// Most bytes of objects to keep at hand, apart from those being worked
     /// on: less means more reading.
     pub cache: usize,
+    /// Most deltas that a reader applies to get one object. The recipe is at
+    /// [`MAX_DEPTH`]; a reel with another limit has no recipe.
+    pub depth: u32,
     /// Hears how far the work is.
     pub progress: Option<&'a (dyn Fn(Progress) + Sync)>,
 }
@@ -96,7 +101,8 @@ impl Default for Options<'_> {
     fn default() -> Self {
         Self {
             threads: 0,
-            cache: 96 << 20,
+            cache: 64 << 20,
+            depth: MAX_DEPTH,
             progress: None,
         }
     }

@@ -56,6 +56,30 @@ pub(crate) fn run(
     })
 }
 
+/// Asks git at a place as a person who stands there does: its ownership rule
+/// holds, and folders above are not searched.
+pub(crate) fn ask_at(
+    place: &Path,
+    args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> io::Result<Output> {
+    let mut command = Command::new("git");
+    for name in ELSEWHERE {
+        command.env_remove(name);
+    }
+    let place = place.canonicalize()?;
+    if let Some(above) = place.parent() {
+        command.env("GIT_CEILING_DIRECTORIES", above);
+    }
+    command
+        .env("LC_ALL", "C")
+        .arg("-C")
+        .arg(place)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| io::Error::new(e.kind(), format!("git cannot be started: {e}")))
+}
+
 /// Returns what git said to a successful call.
 pub(crate) fn ask(
     common_dir: &Path,

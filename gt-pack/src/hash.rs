@@ -14,9 +14,80 @@ use crate::kind::Kind;
 /// # Errors
 /// [`Collision`] where the bytes were made to share their name.
 pub fn object_id(format: ObjectFormat, kind: Kind, content: &[u8]) -> Result<ObjectId, Collision> {
-    let mut hasher = ObjectHasher::new(format, kind, content.len() as u64);
-    hasher.update(content);
-    hasher.finish()
+    Namer::new(format).name(kind, content)
+}
+
+/// Names many objects, one after the other, with one state.
+///
+/// Making the state of the detecting hash costs as much as hashing a small
+/// object does.
+pub struct Namer {
+    format: ObjectFormat,
+    sha1: Box<sha1dc::Hasher>,
+}
+
+impl Namer {
+    /// Returns a namer for a repository of this format.
+    pub fn new(format: ObjectFormat) -> Self {
+        Self {
+            format,
+            sha1: Box::new(sha1dc::Hasher::new()),
+        }
+    }
+
+    /// Returns the name of an object.
+    ///
+    /// # Errors
+    /// [`Collision`] where the bytes were made to share their name.
+    pub fn name(&mut self, kind: Kind, content: &[u8]) -> Result<ObjectId, Collision> {
+        let mut head = [0; HEAD];
+        let head = header(kind, content.len() as u64, &mut head);
+        if self.format == ObjectFormat::Sha256 {
+            let mut hasher = sha2::Sha256::new();
+            hasher.update(head);
+            hasher.update(content);
+            return Ok(ObjectId::Sha256(hasher.finalize().into()));
+        }
+        // A short object is hashed in one go.
+        let mut short = [0; 256];
+        let whole = head.len() + content.len();
+        if let Some(short) = short.get_mut(..whole) {
+            short[..head.len()].copy_from_slice(head);
+            short[head.len()..].copy_from_slice(content);
+            self.sha1.update(short);
+        } else {
+            self.sha1.update(head);
+            self.sha1.update(content);
+        }
+        match self.sha1.finalize_reset() {
+            Ok(digest) => Ok(ObjectId::Sha1(digest.to_bytes())),
+            Err(c) => Err(Collision(ObjectId::Sha1(c.digest().to_bytes()))),
+        }
+    }
+}
+
+/// The longest header of an object: a kind, a space, 20 digits, a NUL.
+const HEAD: usize = 6 + 1 + 20 + 1;
+
+/// Writes the header of an object at the end of `room`.
+fn header(kind: Kind, size: u64, room: &mut [u8; HEAD]) -> &[u8] {
+    let mut at = HEAD - 1;
+    room[at] = 0;
+    let mut rest = size;
+    loop {
+        at -= 1;
+        room[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    at -= 1;
+    room[at] = b' ';
+    let name = kind.name().as_bytes();
+    at -= name.len();
+    room[at..at + name.len()].copy_from_slice(name);
+    &room[at..]
 }
 
 /// Hashes one object piece by piece.
@@ -33,7 +104,7 @@ impl ObjectHasher {
     /// Returns a hasher that has seen the header of an object of `size` bytes.
     pub fn new(format: ObjectFormat, kind: Kind, size: u64) -> Self {
         let mut hasher = Self::without_header(format);
-        hasher.update(format!("{} {size}\0", kind.name()).as_bytes());
+        hasher.update(header(kind, size, &mut [0; HEAD]));
         hasher
     }
 
@@ -114,6 +185,25 @@ impl FileHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_state_names_many() {
+        for format in [ObjectFormat::Sha1, ObjectFormat::Sha256] {
+            let mut namer = Namer::new(format);
+            for size in [
+                0, 1, 9, 10, 54, 55, 64, 200, 242, 243, 244, 245, 246, 256, 100_000,
+            ] {
+                let content = vec![b'x'; size];
+                for kind in Kind::ALL {
+                    let mut hasher = ObjectHasher::without_header(format);
+                    hasher.update(format!("{kind} {size}\0").as_bytes());
+                    hasher.update(&content);
+                    assert_eq!(namer.name(kind, &content), hasher.finish());
+                }
+            }
+        }
+        assert_eq!(header(Kind::Commit, u64::MAX, &mut [0; HEAD]).len(), HEAD);
+    }
 
     #[test]
     fn the_empty_blob_has_its_well_known_names() {

@@ -1,6 +1,7 @@
 //! Takes a reel into a repository: judged whole in quarantine, then moved in.
 
 mod connect;
+mod fsck;
 mod links;
 mod quarantine;
 
@@ -12,13 +13,14 @@ use gt_vfs::content::TreeHasher;
 use gt_vfs::{ObjectId, ReadAt, Root, Verdict};
 
 use self::links::Links;
-use self::quarantine::Quarantine;
+pub(crate) use self::quarantine::{Quarantine, lock};
 use crate::bundle::{self, Header};
 use crate::chain::{self, Chain, Layout, Range, Reel};
+use crate::fsck::Fsck;
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::span::Span;
-use crate::verify::{self, Progress, Verified};
+use crate::verify::{self, Progress, Seen, Verified, Visitor};
 
 /// Asked before a reel becomes visible to the repository.
 pub trait Gate: Send {
@@ -108,33 +110,31 @@ pub fn reel(
     let (header, length) = read_header(bundle)?;
     check_header(&header, chain, expected)?;
     // One import at a time: the next one sees what this one brought.
-    let lock = quarantine::lock(chain.common_dir()).map_err(broken)?;
+    let lock = lock(chain.common_dir()).map_err(broken)?;
     quarantine::sweep(&chain.objects()).map_err(broken)?;
     chain.refresh().map_err(Broken::from)?;
-    if let Some(layout) = chain.layout(&expected.reel.root)
-        && chain.holds(&expected.reel.root)
-    {
-        return Ok(Imported {
-            objects: u64::from(layout.entries),
-            packs: layout.ranges.iter().map(|r| r.pack.clone()).collect(),
-            tips: header.tips,
-            already: true,
-        });
+    if chain.holds(&expected.reel.root) {
+        return imported(chain, &expected.reel, header.tips, true);
     }
     let earlier = chain.select(&expected.earlier).map_err(Broken::from)?;
     let pack = Span::behind(bundle, length);
-    let links = Links::new(chain.format());
-    let verified = verify::pack(&pack, chain.format(), limits, &earlier, &links, progress)
+    let checks = Checks {
+        links: Links::new(chain.format()),
+        fsck: Fsck::new(fsck::policy(chain.common_dir())?),
+    };
+    let verified = verify::pack(&pack, chain.format(), limits, &earlier, &checks, progress)
         .map_err(|e| match e {
             verify::Error::Io(e) => broken(e),
             verify::Error::Stopped => Error::Broken(Broken::Stopped),
             fault => Error::Reject(Reason::Pack(fault)),
         })?;
+    let Checks { links, fsck } = checks;
     connect::check(&verified, links, &header, &earlier, progress)?;
     let quarantine = Quarantine::new(&chain.objects()).map_err(broken)?;
     let (name, version) = quarantine
         .fill(&pack, &verified, &earlier)
         .map_err(broken)?;
+    fsck::judge(fsck, &quarantine, &name, chain.format(), &earlier)?;
     let verdict = gate
         .admit(&ReelFacts {
             reel: &expected.reel,
@@ -147,16 +147,52 @@ pub fn reel(
     if let Verdict::Reject { why } = verdict {
         return Err(Error::Reject(Reason::Gate(why)));
     }
-    quarantine.release(&name, &expected.reel).map_err(broken)?;
+    let Reel {
+        first, last, root, ..
+    } = expected.reel;
+    quarantine
+        .release(&name, &format!("reel {first}-{last} {root}"))
+        .map_err(broken)?;
     let layout = layout(expected, &header, length, &verified, &name, version);
     chain.add(&layout).map_err(Broken::from)?;
+    let imported = imported(chain, &expected.reel, header.tips, false);
     drop(lock);
+    imported
+}
+
+/// Ends an import whose reel is in.
+fn imported(
+    chain: &mut Chain,
+    reel: &Reel,
+    tips: Vec<(Vec<u8>, ObjectId)>,
+    already: bool,
+) -> Result<Imported, Error> {
+    // That packs cannot be joined now, on a full disk for one, is nothing
+    // that the import could be tried again for: the next one does it.
+    if chain.tidy().is_err() {
+        chain.refresh().map_err(Broken::from)?;
+    }
+    let layout = chain.layout(&reel.root);
+    let ranges = layout.map_or(&[][..], |layout| &layout.ranges);
     Ok(Imported {
-        objects: verified.entries.len() as u64,
-        tips: header.tips,
-        packs: vec![name],
-        already: false,
+        objects: layout.map_or(0, |layout| u64::from(layout.entries)),
+        tips,
+        packs: ranges.iter().map(|r| r.pack.clone()).collect(),
+        already,
     })
+}
+
+/// What looks at each object while it is verified.
+struct Checks {
+    links: Links,
+    fsck: Fsck,
+}
+
+impl Visitor for Checks {
+    fn object(&self, seen: &Seen<'_>) -> Result<(), String> {
+        self.links.object(seen)?;
+        self.fsck.object(seen)
+    }
 }
 
 fn check_root(bundle: &dyn ReadAt, reel: &Reel, progress: &dyn Progress) -> Result<(), Error> {
@@ -190,34 +226,19 @@ fn check_root(bundle: &dyn ReadAt, reel: &Reel, progress: &dyn Progress) -> Resu
     Ok(())
 }
 
-/// Reads the bundle header in growing steps, up to the header's own ceiling,
-/// and compares it with its one written form.
+/// Reads the bundle header and compares it with its one written form.
 fn read_header(bundle: &dyn ReadAt) -> Result<(Header, u64), Error> {
     let reject = |why: String| Error::Reject(Reason::Header(why));
-    let mut want = 16 << 10;
-    loop {
-        let have = bundle.size().min(want);
-        let mut bytes = vec![0; have as usize];
-        bundle.read_exact_at(0, &mut bytes).map_err(broken)?;
-        match Header::read(&bytes).map_err(|e| reject(e.to_string()))? {
-            Some((header, length)) => {
-                if length != header.write().len() || !header.is_canonical(&bytes) {
-                    return Err(reject("expected its one form, got another".into()));
-                }
-                return Ok((header, length as u64));
-            }
-            None if have == bundle.size() => {
-                return Err(reject("expected its end, got that of the reel".into()));
-            }
-            None if want > bundle::MAX_HEADER as u64 => {
-                return Err(reject(format!(
-                    "expected at most {} bytes, got more",
-                    bundle::MAX_HEADER
-                )));
-            }
-            None => want *= 4,
-        }
+    let (header, length) = Header::read_from(bundle).map_err(|e| match e {
+        bundle::FromError::Io(e) => broken(e),
+        fault => reject(fault.to_string()),
+    })?;
+    let mut bytes = vec![0; length as usize];
+    bundle.read_exact_at(0, &mut bytes).map_err(broken)?;
+    if length != header.write().len() as u64 || !header.is_canonical(&bytes) {
+        return Err(reject("expected its one form, got another".into()));
     }
+    Ok((header, length))
 }
 
 fn check_header(header: &Header, chain: &Chain, expected: &Expected) -> Result<(), Error> {
@@ -366,9 +387,24 @@ pub enum Reason {
     /// The pack is refused.
     #[error("pack: {0}")]
     Pack(#[source] verify::Error),
+    /// An object is one that git refuses where `transfer.fsckObjects` is set.
+    #[error("fsck: {first}{}", more(*.count))]
+    Fsck {
+        /// The first finding, in git's words.
+        first: String,
+        /// How many there are.
+        count: u64,
+    },
     /// The gate said no.
     #[error("gate: {0}")]
     Gate(String),
+}
+
+fn more(count: u64) -> String {
+    match count {
+        0 | 1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    }
 }
 
 /// What broke.
@@ -381,6 +417,9 @@ pub enum Broken {
     /// A reel before this one is not held, or the chain cannot be read.
     #[error(transparent)]
     Chain(#[from] chain::Error),
+    /// Git's configuration of the checks (`fetch.fsck.<id>`) cannot be read.
+    #[error("configuration: {0}")]
+    Configuration(#[from] crate::fsck::Error),
     /// The disk or the source.
     #[error(transparent)]
     Io(#[from] io::Error),

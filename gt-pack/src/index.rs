@@ -1,8 +1,15 @@
-//! `.idx` files of version 2 and `.rev` files: where each object of a pack
-//! begins (git: `gitformat-pack`).
+//! Where each object of a pack begins: `.idx` files of version 1 and 2, `.rev`
+//! files, and indexes over many packs (git: `gitformat-pack`).
+//!
+//! Readers trust no number of a file: each is compared with the length of the
+//! file, and of the pack, before it leads anywhere.
 
+mod multi;
 mod read;
+mod reverse;
 mod write;
 
+pub use multi::{Error as MultiError, Multi};
 pub use read::{Error, Index};
+pub use reverse::{Error as ReverseError, Reverse};
 pub use write::{write_idx, write_rev};

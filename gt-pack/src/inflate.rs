@@ -1,20 +1,30 @@
 //! Inflates zlib streams, with state that is made once and used for many
 //! objects: making it anew costs more than a small object does.
 
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 
 /// A zlib decoder to be used again and again.
-pub struct Inflater(Decompress);
+pub struct Inflater {
+    stream: Decompress,
+    /// Inflated bytes go here first: memory that is cleared once.
+    scratch: Box<[u8]>,
+}
+
+/// Bytes that are inflated at a time.
+pub(crate) const SCRATCH: usize = 64 << 10;
 
 impl Inflater {
     /// Returns a decoder at the start of a stream.
     pub fn new() -> Self {
-        Self(Decompress::new(true))
+        Self {
+            stream: Decompress::new(true),
+            scratch: vec![0; SCRATCH].into(),
+        }
     }
 
     /// Begins with another stream.
     pub fn reset(&mut self) {
-        self.0.reset(true);
+        self.stream.reset(true);
     }
 
     /// Inflates from `input` into the spare capacity of `out`, and says how
@@ -23,18 +33,36 @@ impl Inflater {
     /// # Errors
     /// [`Error::Stream`] where the bytes are no such stream.
     pub fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(usize, bool), Error> {
-        let before = self.0.total_in();
+        let before = self.stream.total_in();
         let status = self
-            .0
+            .stream
             .decompress_vec(input, out, FlushDecompress::None)
-            .map_err(|e| {
-                Error::Stream(match e.needs_dictionary() {
-                    Some(_) => "one that needs a preset dictionary".into(),
-                    None => format!("other bytes: {e}"),
-                })
-            })?;
-        let used = (self.0.total_in() - before) as usize;
+            .map_err(fault)?;
+        let used = (self.stream.total_in() - before) as usize;
         Ok((used, status == Status::StreamEnd))
+    }
+
+    /// Inflates from `input` into memory of the decoder, behind the `filled`
+    /// bytes that are there; says how many bytes of `input` were used, how
+    /// many there are now, and whether the stream has ended.
+    pub(crate) fn fill(
+        &mut self,
+        input: &[u8],
+        filled: usize,
+    ) -> Result<(usize, usize, bool), Error> {
+        let (used, made) = (self.stream.total_in(), self.stream.total_out());
+        let status = self
+            .stream
+            .decompress(input, &mut self.scratch[filled..], FlushDecompress::None)
+            .map_err(fault)?;
+        let used = (self.stream.total_in() - used) as usize;
+        let filled = filled + (self.stream.total_out() - made) as usize;
+        Ok((used, filled, status == Status::StreamEnd))
+    }
+
+    /// Returns the first bytes of what [`fill`](Self::fill) made.
+    pub(crate) fn filled(&self, length: usize) -> &[u8] {
+        &self.scratch[..length]
     }
 
     /// Inflates one stream of exactly `size` bytes, which is all of `input`.
@@ -46,24 +74,42 @@ impl Inflater {
         let mut out = Vec::new();
         let mut rest = input;
         loop {
-            make_room(&mut out, size);
-            let before = out.len();
-            let (used, ended) = self.step(rest, &mut out)?;
+            let (used, filled, ended) = self.fill(rest, 0)?;
             rest = &rest[used..];
-            if out.len() as u64 > size || ended && out.len() as u64 != size {
-                return Err(Error::Size(out.len() as u64));
+            let got = out.len() as u64 + filled as u64;
+            if got > size || ended && got != size {
+                return Err(Error::Size(got));
             }
+            append(&mut out, self.filled(filled), size);
             if ended && rest.is_empty() {
                 return Ok(out);
             }
             if ended {
                 return Err(Error::Stream(format!("{} bytes after it", rest.len())));
             }
-            if used == 0 && out.len() == before {
+            if used == 0 && filled == 0 {
                 return Err(Error::Stream("its end inside".into()));
             }
         }
     }
+}
+
+fn fault(e: DecompressError) -> Error {
+    Error::Stream(match e.needs_dictionary() {
+        Some(_) => "one that needs a preset dictionary".into(),
+        None => format!("other bytes: {e}"),
+    })
+}
+
+/// Appends bytes of an object that claims to have `size`: the memory doubles,
+/// so that no more is ever allocated than twice what came.
+pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8], size: u64) {
+    let need = out.len() + bytes.len();
+    if need > out.capacity() {
+        let want = (2 * need as u64).min(size).max(need as u64);
+        out.reserve_exact((want - out.len() as u64) as usize);
+    }
+    out.extend_from_slice(bytes);
 }
 
 impl Default for Inflater {

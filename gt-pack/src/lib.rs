@@ -6,6 +6,7 @@ pub mod chain;
 pub mod delta;
 pub mod encode;
 pub mod entry;
+pub mod fsck;
 #[cfg(feature = "git")]
 mod git_program;
 pub mod hash;
@@ -23,6 +24,8 @@ pub mod refs;
 pub mod repository;
 pub mod small;
 pub mod span;
+pub mod splice;
+pub mod spool;
 pub mod thin;
 pub mod verify;
 

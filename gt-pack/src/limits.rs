@@ -43,6 +43,13 @@ impl Limits {
         }
     }
 
+    /// Returns how many inflated bytes deltas on one base outside of the pack
+    /// may make, beside [`inflated`](Self::inflated): the base was paid for
+    /// when it came, and one line in a file of 100 MiB is a tiny pack.
+    pub fn on_base(size: u64) -> u64 {
+        size.saturating_mul(32)
+    }
+
     /// Returns how many inflated bytes a pack of `length` bytes may have.
     pub fn inflated(&self, length: u64) -> u64 {
         self.ratio_floor.max(self.ratio.saturating_mul(length))

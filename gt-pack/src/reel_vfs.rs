@@ -88,13 +88,18 @@ struct Inner {
 }
 
 impl ReelVfs {
-    /// Opens the reels of a repository by its common directory.
+    /// Opens the reels of a repository by its common directory. Splices are
+    /// made here, as far as their parts are held.
     ///
     /// # Errors
     /// What the disk says.
     pub fn open(common_dir: &Path, options: Options) -> io::Result<Self> {
+        let mut chain = Chain::open(common_dir)?;
+        for reel in options.reels.iter().filter(|reel| reel.is_splice()) {
+            chain.make_splice(reel)?;
+        }
         Ok(Self(Arc::new(Inner {
-            chain: Mutex::new(Chain::open(common_dir)?),
+            chain: Mutex::new(chain),
             gate: Mutex::new(options.gate),
             reels: options.reels,
             refs: options.refs,
@@ -157,7 +162,7 @@ impl Vfs for ReelVfs {
     fn open(&self, path: &VPath) -> io::Result<Box<dyn ReadAt>> {
         let reel = &self.0.reels[self.0.place(path)?];
         let chain = self.0.chain_with(std::slice::from_ref(reel))?;
-        match Reader::new(&chain, &reel.root) {
+        match Reader::new(&self.0, &chain, &reel.root) {
             Some(reader) => Ok(Box::new(reader)),
             None => Err(io::Error::new(
                 io::ErrorKind::NotFound,

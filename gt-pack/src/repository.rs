@@ -1,10 +1,16 @@
 //! The door to objects that somebody else keeps.
 
+pub(crate) mod cache;
 #[cfg(feature = "git")]
 mod git;
+#[cfg(feature = "git")]
+mod sha256;
+#[cfg(feature = "git")]
+mod store;
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use gt_vfs::{ObjectFormat, ObjectId};
 
 use crate::Kind;
@@ -25,7 +31,7 @@ pub trait Repository: Sync {
     /// # Errors
     /// [`Error::Missing`] where the store has no such object, and what it
     /// meets while it reads.
-    fn read(&self, id: &ObjectId) -> Result<(Kind, Vec<u8>), Error>;
+    fn read(&self, id: &ObjectId) -> Result<(Kind, Bytes), Error>;
 
     /// Returns an object's kind and the size of its content in bytes, where
     /// that is cheaper than reading it.

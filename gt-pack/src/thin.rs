@@ -9,7 +9,7 @@ use gt_vfs::ReadAt;
 
 use crate::entry::{EntryHeader, EntryKind};
 use crate::hash::FileHasher;
-use crate::verify::{Bases, Entry, Verified};
+use crate::verify::{Bases, Entry, Link, Verified};
 
 /// Writes the completed form of `pack`, which `verified` describes, to `out`:
 /// header with the new count, its entries byte for byte, the missing bases as
@@ -77,6 +77,13 @@ pub fn complete(
         out.write(&entry)?;
     }
     whole.entries.sort_unstable_by_key(|e| e.oid);
+    // The places moved, and what was outside is inside now.
+    for n in 0..whole.entries.len() {
+        if let Some(base) = verified.base(&whole.entries[n]) {
+            let place = whole.entries.binary_search_by_key(&base, |e| e.oid);
+            whole.entries[n].base = place.ok().map(|place| Link::Inside(place as u32));
+        }
+    }
     whole.checksum = out.sum.clone().finish();
     out.write(whole.checksum.as_bytes())?;
     whole.length = out.length;

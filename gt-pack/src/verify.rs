@@ -1,18 +1,22 @@
 //! Reads a whole pack once: every entry inflated, every delta resolved, every
 //! object named, the trailer compared.
 
+mod batch;
+mod finish;
 mod front;
+mod incoming;
+mod kept;
+mod names;
+mod object;
 mod pass;
 mod resolve;
 mod table;
 
+pub use incoming::{Incoming, stream};
+
 use std::ops::ControlFlow;
 
 use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
-use rayon::prelude::*;
-
-use self::resolve::Resolver;
-use self::table::Table;
 
 use crate::entry;
 use crate::hash::Collision;
@@ -44,6 +48,14 @@ impl Verified {
         self.entry(oid).is_some()
     }
 
+    /// Returns the name of the base of a delta.
+    pub fn base(&self, entry: &Entry) -> Option<ObjectId> {
+        match entry.base? {
+            Link::Inside(place) => self.entries.get(place as usize).map(|e| e.oid),
+            Link::Outside(place) => self.external.get(place as usize).copied(),
+        }
+    }
+
     /// Returns an object of the pack.
     pub fn entry(&self, oid: &ObjectId) -> Option<&Entry> {
         let place = self.entries.binary_search_by_key(oid, |e| e.oid).ok()?;
@@ -65,11 +77,20 @@ pub struct Entry {
     pub kind: Kind,
     /// Its length in bytes, deltas resolved.
     pub size: u64,
-    /// The object that its entry is a delta on.
-    pub base: Option<ObjectId>,
+    /// What its entry is a delta on.
+    pub base: Option<Link>,
     /// Deltas between it and a whole object; those before an external base
     /// are counted.
     pub depth: u32,
+}
+
+/// Where the base of a delta is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// In the pack: a place in [`Verified::entries`].
+    Inside(u32),
+    /// Elsewhere: a place in [`Verified::external`].
+    Outside(u32),
 }
 
 /// An object of which the content is known.
@@ -189,8 +210,8 @@ impl Progress for Silent {
 /// Verifies a pack of version 2 or 3, from its first byte to its last.
 ///
 /// One thread reads and inflates in order, the others (of rayon's pool) name
-/// objects and resolve deltas. `bases` is asked only for what the pack does
-/// not hold.
+/// objects; then all resolve deltas. `bases` is asked only for what the pack
+/// does not hold.
 ///
 /// # Errors
 /// See [`Error`].
@@ -202,44 +223,15 @@ pub fn pack(
     visitor: &dyn Visitor,
     progress: &dyn Progress,
 ) -> Result<Verified, Error> {
-    let read = pass::read(source, format, limits, visitor, progress)?;
-    let table = Table::new(source, format, read.entries, limits)?;
-    let resolver = Resolver::new(format, limits, &table, visitor, progress);
-    let mut resolved = resolver.inside(&read.whole)?;
-    let (thin, external) = resolver.outside(bases)?;
-    resolved.extend(thin);
-    if let Some((first, count)) = resolver.left_over() {
-        return Err(Error::MissingBase { first, count });
-    }
-    let entry = |place: u32, oid, kind, base, depth| {
-        let raw = table.entry(place);
-        Entry {
-            oid,
-            offset: raw.offset,
-            crc32: raw.crc32,
-            kind,
-            size: raw.result,
-            base,
-            depth,
-        }
+    let length = source.size();
+    let mut at = 0;
+    let mut next = |buffer: &mut [u8]| {
+        let read = source.read_at(at, buffer)?;
+        at += read as u64;
+        Ok(read)
     };
-    let whole = read.whole.iter().map(|w| entry(w.0, w.1, w.2, None, 0));
-    let deltas = resolved
-        .iter()
-        .map(|r| entry(r.place, r.oid, r.kind, Some(r.base), r.depth));
-    let mut entries: Vec<Entry> = whole.chain(deltas).collect();
-    entries.par_sort_unstable_by_key(|e| e.oid);
-    if let Some(twice) = entries.windows(2).find(|two| two[0].oid == two[1].oid) {
-        return Err(Error::Duplicate(twice[0].oid));
-    }
-    Ok(Verified {
-        format,
-        length: source.size(),
-        checksum: read.checksum,
-        inflated: entries.iter().map(|e| e.size).sum(),
-        entries,
-        external,
-    })
+    let pass = pass::read(&mut next, Some(length), format, limits, visitor, progress)?;
+    finish::finish(pass, source, format, limits, bases, visitor, progress)
 }
 
 /// Why a pack is refused.

@@ -68,6 +68,18 @@ impl Selection {
         }
     }
 
+    /// Takes every entry of these packs.
+    pub(crate) fn whole(format: ObjectFormat, packs: &BTreeMap<String, Arc<Pack>>) -> Self {
+        let all = |pack: &Arc<Pack>| Chosen {
+            pack: Arc::clone(pack),
+            ranges: vec![(0, u64::MAX)],
+        };
+        Self {
+            format,
+            packs: packs.values().map(all).collect(),
+        }
+    }
+
     /// Tells whether no reel was selected.
     pub fn is_empty(&self) -> bool {
         self.packs.is_empty()

@@ -2,18 +2,27 @@
 //! another (gitformat-pack, "Deltified representation").
 //!
 //! The common prefix and suffix are copied. What lies between is matched
-//! against the base by keys of 8 bytes at every offset (every 16th in bases
-//! above 1 MiB): of the first 16 offsets in a key's bucket the longest match
-//! wins, the lowest offset where two are equally long, and a match one byte
-//! on is preferred where it is clearly longer.
+//! against the base by keys of 8 bytes: at every offset round what the base
+//! has in its place, since that is where most of it comes from, and at every
+//! 8th elsewhere (every 16th in bases above 1 MiB). Of the first 16 offsets in
+//! a key's bucket the longest match wins, the lowest offset where two are
+//! equally long, and a match one byte on is preferred where it is clearly
+//! longer.
+
+use std::ops::Range;
 
 /// Bytes of a key.
 const KEY: usize = 8;
 /// Offsets of a bucket that are tried.
 const TRIES: usize = 16;
-/// Bases above this size are indexed sparsely.
+/// From one indexed offset to the next: what is lost is a part of the matches
+/// shorter than both together, which hardly pay for their copies.
+const STEP: usize = 8;
+/// How far round the place in question every offset is indexed.
+const NEAR: usize = 256;
+/// Bases above this size are indexed evenly and more thinly.
 const DENSE: usize = 1 << 20;
-/// The step of a sparse index.
+/// The step in those.
 const SPARSE_STEP: usize = 16;
 /// A match of this length is taken without a look at the next byte.
 const LONG: usize = 4096;
@@ -25,12 +34,10 @@ const MAX_COPY: usize = 0x1_0000;
 /// Makes deltas, one after the other, with the same memory.
 #[derive(Default)]
 pub(crate) struct Differ {
-    /// The first entry of each bucket, plus 1; all 0 between two deltas.
+    /// The first entry of each bucket, plus 1.
     heads: Vec<u32>,
-    /// The next entry of the same bucket, plus 1, for each indexed offset.
+    /// The next entry of the same bucket, plus 1, for each entry.
     nexts: Vec<u32>,
-    /// Buckets that the target asks for.
-    asked: Vec<u64>,
 }
 
 impl Differ {
@@ -52,19 +59,28 @@ impl Differ {
         let mut out = Instructions::new(base.len(), target.len(), limit);
         out.copy(0, prefix);
         let middle = &target[..target.len() - suffix];
-        self.middle(base, middle, prefix, &mut out);
+        let place = prefix..base.len() - suffix;
+        self.middle(base, place, middle, prefix, &mut out);
         out.copy(base.len() - suffix, suffix);
         out.finish()
     }
 
-    /// Describes `target[from..]`.
-    fn middle(&mut self, base: &[u8], target: &[u8], from: usize, out: &mut Instructions) {
+    /// Describes `target[from..]`, in the place of which the base has `place`;
+    /// the range may be turned round, where prefix and suffix overlap there.
+    fn middle(
+        &mut self,
+        base: &[u8],
+        place: Range<usize>,
+        target: &[u8],
+        from: usize,
+        out: &mut Instructions,
+    ) {
         if target.len() - from < KEY {
             out.literal(&target[from..]);
             return;
         }
-        let index = Index::new(base.len());
-        self.fill(&index, base, &target[from..]);
+        let index = Index::new(base.len(), place);
+        self.fill(&index, base);
         let mut literal = from;
         let mut at = from;
         while at + KEY <= target.len() && !out.too_long() {
@@ -89,39 +105,32 @@ impl Differ {
             literal = at;
         }
         out.literal(&target[literal..]);
-        self.clear(&index, &target[from..]);
     }
 
-    /// Enters the base's offsets, but only into buckets that some key of
-    /// `target` asks for: the others are never looked at.
-    fn fill(&mut self, index: &Index, base: &[u8], target: &[u8]) {
-        if self.heads.len() < index.buckets() {
-            self.heads.resize(index.buckets(), 0);
+    /// Enters the base's offsets, backwards, so that a bucket begins with its
+    /// lowest one.
+    fn fill(&mut self, index: &Index, base: &[u8]) {
+        self.heads.clear();
+        self.heads.resize(1 << index.bits, 0);
+        if self.nexts.len() < index.entries() {
+            self.nexts.resize(index.entries(), 0);
         }
-        if self.nexts.len() < index.entries {
-            self.nexts.resize(index.entries, 0);
+        let near = index.near.clone();
+        for entry in (near.end.div_ceil(index.step)..index.even).rev() {
+            self.enter(index, base, entry, entry * index.step);
         }
-        self.asked.clear();
-        self.asked.resize(index.buckets().div_ceil(64), 0);
-        for key in target.windows(KEY) {
-            let bucket = index.bucket(key);
-            self.asked[bucket / 64] |= 1 << (bucket % 64);
+        for offset in near.clone().rev() {
+            self.enter(index, base, index.even + offset - near.start, offset);
         }
-        // Backwards, so that a bucket begins with its lowest offset.
-        for entry in (0..index.entries).rev() {
-            let offset = entry * index.step;
-            let bucket = index.bucket(&base[offset..offset + KEY]);
-            if self.asked[bucket / 64] >> (bucket % 64) & 1 == 1 {
-                self.nexts[entry] = self.heads[bucket];
-                self.heads[bucket] = entry as u32 + 1;
-            }
+        for entry in (0..near.start.div_ceil(index.step).min(index.even)).rev() {
+            self.enter(index, base, entry, entry * index.step);
         }
     }
 
-    fn clear(&mut self, index: &Index, target: &[u8]) {
-        for key in target.windows(KEY) {
-            self.heads[index.bucket(key)] = 0;
-        }
+    fn enter(&mut self, index: &Index, base: &[u8], entry: usize, offset: usize) {
+        let bucket = index.bucket(&base[offset..offset + KEY]);
+        self.nexts[entry] = self.heads[bucket];
+        self.heads[bucket] = entry as u32 + 1;
     }
 
     fn longest(
@@ -139,7 +148,7 @@ impl Differ {
             if entry == 0 {
                 break;
             }
-            let offset = (entry - 1) * index.step;
+            let offset = index.offset(entry - 1);
             entry = self.nexts[entry - 1] as usize;
             if base[offset..offset + KEY] != *key {
                 continue;
@@ -172,27 +181,46 @@ impl Match {
     }
 }
 
-/// How a base of some length is indexed.
+/// How a base is indexed. Entries of even steps come first, then those near
+/// the place in question.
 struct Index {
     step: usize,
-    entries: usize,
+    /// Entries of even steps, those in `near` included, which stay unused.
+    even: usize,
+    near: Range<usize>,
     bits: u32,
 }
 
 impl Index {
-    fn new(length: usize) -> Self {
-        let step = if length > DENSE { SPARSE_STEP } else { 1 };
-        let entries = (length - KEY) / step + 1;
+    fn new(length: usize, place: Range<usize>) -> Self {
+        let last = length - KEY;
+        let (step, near) = if length > DENSE {
+            (SPARSE_STEP, 0..0)
+        } else {
+            let start = place.start.saturating_sub(NEAR).min(last + 1);
+            let end = (place.end + NEAR).min(last + 1);
+            (STEP, start..end.max(start))
+        };
+        let even = last / step + 1;
+        let entries = even + near.len();
         let bits = entries.next_power_of_two().trailing_zeros().max(4);
         Self {
             step,
-            entries,
+            even,
+            near,
             bits,
         }
     }
 
-    fn buckets(&self) -> usize {
-        1 << self.bits
+    fn entries(&self) -> usize {
+        self.even + self.near.len()
+    }
+
+    fn offset(&self, entry: usize) -> usize {
+        match entry.checked_sub(self.even) {
+            None => entry * self.step,
+            Some(near) => self.near.start + near,
+        }
     }
 
     fn bucket(&self, key: &[u8]) -> usize {
@@ -330,7 +358,6 @@ mod tests {
         let mut differ = Differ::default();
         let delta = differ.delta(base, target, usize::MAX).unwrap();
         assert_eq!(apply(base, &delta, u64::MAX).unwrap(), target);
-        assert!(differ.heads.iter().all(|head| *head == 0));
         assert_eq!(differ.delta(base, target, delta.len()), Some(delta.clone()));
         assert_eq!(differ.delta(base, target, delta.len() - 1), None);
         delta

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use bytes::Bytes;
 use gt_vfs::ObjectId;
 
 use super::{Error, Moment, Progress, links};
@@ -18,6 +19,8 @@ pub(super) struct Commit {
     pub(super) id: ObjectId,
     pub(super) tree: ObjectId,
     pub(super) parents: Vec<ObjectId>,
+    /// A number for its author and committer together.
+    pub(super) people: u32,
 }
 
 /// What a moment's tips lead to, trees and blobs below commits apart.
@@ -49,6 +52,7 @@ impl History {
             blobs: BTreeSet::new(),
             places: HashMap::new(),
             commits: Vec::new(),
+            people: HashMap::new(),
             outside: BTreeSet::new(),
         };
         for (_, id) in moment.tips() {
@@ -83,6 +87,7 @@ struct Search<'a> {
     blobs: BTreeSet<ObjectId>,
     places: HashMap<ObjectId, u32>,
     commits: Vec<Commit>,
+    people: HashMap<Box<[u8]>, u32>,
     outside: BTreeSet<ObjectId>,
 }
 
@@ -147,7 +152,15 @@ impl Search<'_> {
             let place = u32::try_from(self.commits.len())
                 .map_err(|_| Error::TooMany { limit: u32::MAX })?;
             self.places.insert(id, place);
-            self.commits.push(Commit { id, tree, parents });
+            let next = self.people.len() as u32;
+            let people = links::people(&text).into();
+            let people = *self.people.entry(people).or_insert(next);
+            self.commits.push(Commit {
+                id,
+                tree,
+                parents,
+                people,
+            });
         }
         Ok(())
     }
@@ -158,7 +171,7 @@ pub(super) fn read(
     repository: &dyn Repository,
     id: &ObjectId,
     expected: Kind,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Bytes, Error> {
     let (got, bytes) = repository.read(id)?;
     if got == expected {
         Ok(bytes)

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use gt_vfs::{ObjectFormat, ObjectId};
 
 use crate::Kind;
@@ -15,6 +16,20 @@ pub(super) fn commit(text: &[u8], format: ObjectFormat) -> Option<(ObjectId, Vec
         rest = after;
     }
     Some((tree, parents))
+}
+
+/// Returns the bytes that say who wrote and who committed a commit, without the
+/// times; what is not where git puts it is left out.
+pub(super) fn people(text: &[u8]) -> Vec<u8> {
+    let mut people = Vec::new();
+    for line in text.split(|b| *b == b'\n').take_while(|l| !l.is_empty()) {
+        if line.starts_with(b"author ") || line.starts_with(b"committer ") {
+            let end = line.iter().rposition(|b| *b == b'>').unwrap_or(0);
+            people.extend_from_slice(&line[..end]);
+            people.push(b'\n');
+        }
+    }
+    people
 }
 
 /// Returns what a tag points at.
@@ -34,7 +49,7 @@ fn field<'a>(text: &'a [u8], word: &[u8], format: ObjectFormat) -> Option<(Objec
 
 /// A tree, parsed. Gitlinks (commits of other repositories) are left out.
 pub(super) struct Tree {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     entries: Vec<Entry>,
     id_len: usize,
 }
@@ -46,7 +61,7 @@ struct Entry {
 }
 
 impl Tree {
-    pub(super) fn parse(bytes: Vec<u8>, format: ObjectFormat) -> Option<Self> {
+    pub(super) fn parse(bytes: Bytes, format: ObjectFormat) -> Option<Self> {
         let id_len = format.raw_len();
         let mut entries = Vec::new();
         let mut at = 0;
@@ -159,11 +174,11 @@ mod tests {
             bytes.extend_from_slice(&[name.as_bytes()[0]; 20]);
         }
         for cut in 1..bytes.len() {
-            let part = Tree::parse(bytes[..cut].to_vec(), ObjectFormat::Sha1);
+            let part = Tree::parse(bytes[..cut].to_vec().into(), ObjectFormat::Sha1);
             // An entry here has 29 bytes, the folder's one less.
             assert_eq!(part.is_some(), [29, 58, 86].contains(&cut), "{cut}");
         }
-        let tree = Tree::parse(bytes, ObjectFormat::Sha1).unwrap();
+        let tree = Tree::parse(bytes.into(), ObjectFormat::Sha1).unwrap();
         let names: Vec<_> = (0..tree.len()).map(|n| tree.name(n)).collect();
         assert_eq!(names, [b"a", b"c", b"d"]);
         assert_eq!(tree.id(1).as_bytes(), [b'c'; 20]);
@@ -174,7 +189,10 @@ mod tests {
         for mode in ["", "9", "10064x", "777777777777", "0", "20000"] {
             let mut bytes = format!("{mode} a\0").into_bytes();
             bytes.extend_from_slice(&[1; 20]);
-            assert!(Tree::parse(bytes, ObjectFormat::Sha1).is_none(), "{mode}");
+            assert!(
+                Tree::parse(bytes.into(), ObjectFormat::Sha1).is_none(),
+                "{mode}"
+            );
         }
     }
 }

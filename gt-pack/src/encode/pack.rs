@@ -4,9 +4,9 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use gt_vfs::ObjectId;
 use gt_vfs::content::TreeHasher;
 use rayon::prelude::*;
@@ -29,6 +29,8 @@ const BATCH: usize = 512;
 const BATCH_BYTES: usize = 16 << 20;
 /// The depth of an object that was not written yet.
 const UNKNOWN: u32 = u32::MAX;
+/// The beginning of a chain that is not in this reel.
+const OUTSIDE: u32 = u32::MAX;
 
 pub(super) fn write(
     repository: &dyn Repository,
@@ -39,8 +41,10 @@ pub(super) fn write(
 ) -> Result<Reel, Error> {
     let mut writer = Writer {
         plan,
+        most: options.depth,
         store: Store::new(repository, plan, options.cache),
         depths: vec![UNKNOWN; plan.objects.len()],
+        roots: vec![OUTSIDE; plan.objects.len()],
         offsets: vec![0; plan.objects.len()],
         deltas: 0,
     };
@@ -77,26 +81,36 @@ pub(super) fn write(
         root,
         deltas: writer.deltas,
         deepest: writer.depths.iter().copied().max().unwrap_or(0),
-        recipe: recipe::proven(),
+        recipe: recipe::proven().filter(|_| options.depth == MAX_DEPTH),
         objects: plan.order.iter().map(|index| depth(*index)).collect(),
     })
 }
 
 /// An object that is next to be written, with its bytes where they were read.
-type Waiting = (u32, Option<Arc<Vec<u8>>>);
+type Waiting = (u32, Option<Bytes>);
 
 struct Writer<'a> {
     plan: &'a Plan,
+    /// The longest chain of deltas allowed.
+    most: u32,
     store: Store<'a>,
     depths: Vec<u32>,
+    /// Of each object the whole one at the beginning of its chain.
+    roots: Vec<u32>,
     offsets: Vec<u64>,
     deltas: u64,
+}
+
+/// A chosen delta, and the bases of this batch whose depth was not known yet.
+struct Guess {
+    delta: Option<(Base, Vec<u8>)>,
+    supposed: Vec<Base>,
 }
 
 /// An object as it will be written: whole, or a delta on a base.
 struct Chosen {
     index: u32,
-    bytes: Arc<Vec<u8>>,
+    bytes: Bytes,
     delta: Option<(Base, Vec<u8>)>,
 }
 
@@ -114,19 +128,19 @@ impl Writer<'_> {
             .drain(..loaded)
             .filter_map(|(index, bytes)| Some((index, bytes?)))
             .collect();
-        let tries: Vec<_> = batch
+        let guesses: Vec<_> = batch
             .par_iter()
-            .map(|(index, bytes)| self.deltas(*index, bytes))
+            .map(|(index, bytes)| self.best(*index, bytes))
             .collect::<Result<_, _>>()?;
         let chosen: Vec<_> = batch
             .into_iter()
-            .zip(tries)
-            .map(|((index, bytes), tries)| self.choose(index, bytes, tries))
-            .collect();
+            .zip(guesses)
+            .map(|((index, bytes), guess)| self.choose(index, bytes, guess))
+            .collect::<Result<_, _>>()?;
         let deflated: Vec<_> = chosen
             .par_iter()
             .map(|object| {
-                let delta = object.delta.as_ref().map(|(_, delta)| delta);
+                let delta = object.delta.as_ref().map(|(_, delta)| &delta[..]);
                 deflate(delta.unwrap_or(&object.bytes))
             })
             .collect();
@@ -154,28 +168,49 @@ impl Writer<'_> {
             })
     }
 
-    /// Returns the deltas that may be chosen, in the order of the candidates:
-    /// one that cannot be refused for its depth shuts out what is longer.
-    fn deltas(&self, index: u32, target: &[u8]) -> Result<Vec<(Base, Vec<u8>)>, Error> {
-        let mut tries: Vec<(Base, Vec<u8>)> = Vec::new();
+    /// Returns the delta that the recipe chooses, as far as depths are known.
+    fn best(&self, index: u32, target: &[u8]) -> Result<Guess, Error> {
+        let mut guess = Guess {
+            delta: None,
+            supposed: Vec::new(),
+        };
+        if target.len() as u64 > MAX_DELTA_OBJECT {
+            return Ok(guess);
+        }
         let mut limit = recipe::longest_delta(target.len());
-        for base in self.plan.bases.of(index) {
-            let depth = self.depth(base);
-            if target.len() as u64 <= MAX_DELTA_OBJECT && (depth < MAX_DEPTH || depth == UNKNOWN) {
-                let bytes = self.store.fetch(base)?;
-                let fits = bytes.len() as u64 <= MAX_DELTA_OBJECT;
-                let delta = fits.then(|| delta(&bytes, target, limit)).flatten();
-                if let Some(delta) = delta {
-                    if depth != UNKNOWN {
-                        limit = delta.len() - 1;
-                        tries.retain(|(_, other)| other.len() <= delta.len());
-                    }
-                    tries.push((base, delta));
+        for candidate in self.plan.bases.of(index) {
+            let Some(base) = self.standing(candidate) else {
+                continue;
+            };
+            if self.depth(base) == UNKNOWN {
+                guess.supposed.push(base);
+            }
+            let bytes = self.store.fetch(base)?;
+            if bytes.len() as u64 > MAX_DELTA_OBJECT {
+                continue;
+            }
+            if let Some(delta) = delta(&bytes, target, limit) {
+                // The next one has to be shorter.
+                limit = delta.len() - 1;
+                guess.delta = Some((base, delta));
+                if limit < recipe::short_delta(target.len()) {
+                    break;
                 }
             }
-            self.store.used(base);
         }
-        Ok(tries)
+        Ok(guess)
+    }
+
+    /// Returns what an object is to stand on that would stand on `base`: where
+    /// that is at the end of the longest chain allowed, the whole object at
+    /// the beginning of the chain, if it is in this reel.
+    fn standing(&self, base: Base) -> Option<Base> {
+        let depth = self.depth(base);
+        if self.most > 0 && (depth < self.most || depth == UNKNOWN) {
+            return Some(base);
+        }
+        let root = self.roots[base.place().ok()? as usize];
+        (self.most > 0 && root != OUTSIDE).then_some(Base::inside(root))
     }
 
     fn depth(&self, base: Base) -> u32 {
@@ -185,17 +220,29 @@ impl Writer<'_> {
         }
     }
 
-    fn choose(&mut self, index: u32, bytes: Arc<Vec<u8>>, tries: Vec<(Base, Vec<u8>)>) -> Chosen {
-        let delta = tries
-            .into_iter()
-            .filter(|(base, _)| self.depth(*base) < MAX_DEPTH)
-            .min_by_key(|(_, delta)| delta.len());
-        self.depths[index as usize] = delta.as_ref().map_or(0, |(base, _)| self.depth(*base) + 1);
-        Chosen {
+    /// Makes the choice: the guess, unless a base that was supposed to be
+    /// allowed turned out not to be.
+    fn choose(&mut self, index: u32, bytes: Bytes, mut guess: Guess) -> Result<Chosen, Error> {
+        if guess.supposed.iter().any(|b| self.depth(*b) == self.most) {
+            guess = self.best(index, &bytes)?;
+        }
+        for candidate in self.plan.bases.of(index) {
+            self.store.used(candidate);
+        }
+        let (depth, root) = match &guess.delta {
+            None => (0, index),
+            Some((base, _)) => {
+                let root = base.place().map_or(OUTSIDE, |b| self.roots[b as usize]);
+                (self.depth(*base) + 1, root)
+            }
+        };
+        self.depths[index as usize] = depth;
+        self.roots[index as usize] = root;
+        Ok(Chosen {
             index,
             bytes,
-            delta,
-        }
+            delta: guess.delta,
+        })
     }
 
     fn entry(

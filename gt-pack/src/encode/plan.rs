@@ -79,7 +79,7 @@ pub(super) fn plan(
         }
     }
     for id in &history.tags {
-        planner.add(*id, Kind::Tag, None, None)?;
+        planner.tag(*id)?;
     }
     for id in &history.trees {
         planner.tree(*id, [None, None])?;
@@ -105,12 +105,16 @@ struct Planner<'a> {
     last: Option<Last>,
 }
 
-/// The latest object at each path and of each name, by kind: the first reel
-/// only.
+/// The latest object at each path and of each name, by kind, and what comes
+/// in the place of a path for commits and tags: the first reel only.
 #[derive(Default)]
 struct Last {
     paths: HashMap<(Path, Kind), u32>,
     names: HashMap<(Name, Kind), u32>,
+    /// The latest commit by the same people.
+    people: HashMap<u32, u32>,
+    /// The latest two tags.
+    tags: [Option<u32>; 2],
 }
 
 /// A tree that is being gone through, beside the parents' at the same path.
@@ -132,7 +136,12 @@ impl Planner<'_> {
         for (slot, parent) in parents.iter_mut().zip(&commit.parents) {
             *slot = self.base(parent, Kind::Commit)?;
         }
-        self.add(commit.id, Kind::Commit, parents[0], parents[1])?;
+        let index = self.add(commit.id, Kind::Commit, parents[0], parents[1])?;
+        if let Some(last) = &mut self.last
+            && let Some(older) = last.people.insert(commit.people, index)
+        {
+            self.notes.next_at_path(older, index);
+        }
         let mut beside = [None; 2];
         for (slot, parent) in beside.iter_mut().zip(&commit.parents) {
             *slot = match roots.get(parent) {
@@ -141,6 +150,22 @@ impl Planner<'_> {
             };
         }
         self.tree(commit.tree, beside)
+    }
+
+    /// Takes a tag. Tags of one project are much alike, whatever they name.
+    fn tag(&mut self, id: ObjectId) -> Result<(), Error> {
+        let index = self.add(id, Kind::Tag, None, None)?;
+        if let Some(last) = &mut self.last {
+            let [one, two] = last.tags;
+            last.tags = [Some(index), one];
+            if let Some(older) = one {
+                self.notes.next_at_path(older, index);
+            }
+            if let Some(older) = two {
+                self.notes.next_of_name(older, index);
+            }
+        }
+        Ok(())
     }
 
     /// Returns the root tree of a published commit.

@@ -9,7 +9,7 @@ use super::delta::Differ;
 
 /// The name of the recipe that this crate encodes by. Any change of bytes is
 /// a new name.
-pub const RECIPE: &str = "gt1";
+pub const RECIPE: &str = "gt2";
 
 /// Most deltas that a reader applies to get one object.
 pub const MAX_DEPTH: u32 = 100;
@@ -26,6 +26,12 @@ pub(super) const MAX_RENAMES: usize = 4;
 /// Returns the length that a delta must not pass to be used.
 pub(super) fn longest_delta(size: usize) -> usize {
     size * 80 / 100 + 20
+}
+
+/// Returns the length up to which a delta is so short that no better base is
+/// looked for.
+pub(super) fn short_delta(size: usize) -> usize {
+    (size / 32).max(40)
 }
 
 /// Returns the recipe's name where this build's compressor gives the bytes
@@ -84,6 +90,6 @@ mod tests {
     #[test]
     fn this_build_is_proven() {
         assert_eq!(sample_digest(), SAMPLE);
-        assert_eq!(proven(), Some("gt1"));
+        assert_eq!(proven(), Some("gt2"));
     }
 }

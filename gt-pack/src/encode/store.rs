@@ -1,14 +1,16 @@
 //! Objects' bytes, at hand while they are still asked for.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
 
 use super::Error;
 use super::bases::Base;
-use super::cache::Cache;
 use super::history::read;
 use super::plan::Plan;
 use crate::repository::Repository;
+use crate::repository::cache::Cache;
 
 /// Reads objects, and keeps those that are still to be a candidate.
 pub(super) struct Store<'a> {
@@ -16,7 +18,7 @@ pub(super) struct Store<'a> {
     plan: &'a Plan,
     /// How often each object of the reel will be asked for as a candidate.
     uses: Vec<AtomicU32>,
-    kept: Mutex<Cache<Base, Arc<Vec<u8>>>>,
+    kept: Mutex<Cache<Base, Bytes>>,
 }
 
 impl<'a> Store<'a> {
@@ -37,7 +39,7 @@ impl<'a> Store<'a> {
         }
     }
 
-    pub(super) fn fetch(&self, base: Base) -> Result<Arc<Vec<u8>>, Error> {
+    pub(super) fn fetch(&self, base: Base) -> Result<Bytes, Error> {
         if let Some(bytes) = self.cache().find(&base) {
             return Ok(bytes);
         }
@@ -52,10 +54,9 @@ impl<'a> Store<'a> {
                 (&object.id, object.kind, true)
             }
         };
-        let bytes = Arc::new(read(self.repository, id, kind)?);
+        let bytes = read(self.repository, id, kind)?;
         if wanted {
-            self.cache()
-                .insert(base, Arc::clone(&bytes), bytes.len() + 64);
+            self.cache().insert(base, bytes.clone(), bytes.len() + 64);
         }
         Ok(bytes)
     }
@@ -69,7 +70,7 @@ impl<'a> Store<'a> {
         }
     }
 
-    fn cache(&self) -> std::sync::MutexGuard<'_, Cache<Base, Arc<Vec<u8>>>> {
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache<Base, Bytes>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use gt_vfs::ObjectId;
 
 use super::Error;
-use super::cache::Cache;
 use super::history::read;
 use super::links::Tree;
 use crate::Kind;
 use crate::repository::Repository;
+use crate::repository::cache::Cache;
 
 /// Trees, parsed, read again when they have been forgotten.
 pub(super) struct Trees<'a> {

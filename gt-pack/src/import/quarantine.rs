@@ -10,23 +10,23 @@ use std::path::{Path, PathBuf};
 
 use gt_vfs::ReadAt;
 
-use crate::chain::{KEPT_BY, Reel, sync_folder};
+use crate::chain::{KEPT_BY, sync_folder};
 use crate::index;
 use crate::thin;
 use crate::verify::{Bases, Verified};
 
 const PREFIX: &str = "tmp_objdir-gt-";
 
-pub(super) struct Quarantine {
+pub(crate) struct Quarantine {
     folder: tempfile::TempDir,
     target: PathBuf,
 }
 
 /// Holds the right to import into a repository until it is dropped.
-pub(super) struct Lock(#[expect(dead_code, reason = "closing it unlocks")] File);
+pub(crate) struct Lock(#[expect(dead_code, reason = "closing it unlocks")] File);
 
 /// Waits for the right to import. A process that dies gives it back.
-pub(super) fn lock(common_dir: &Path) -> io::Result<Lock> {
+pub(crate) fn lock(common_dir: &Path) -> io::Result<Lock> {
     let folder = common_dir.join("gt");
     fs::create_dir_all(&folder)?;
     let file = OpenOptions::new()
@@ -55,7 +55,7 @@ pub(super) fn sweep(objects: &Path) -> io::Result<()> {
 }
 
 impl Quarantine {
-    pub(super) fn new(objects: &Path) -> io::Result<Self> {
+    pub(crate) fn new(objects: &Path) -> io::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)
             .tempdir_in(objects)?;
@@ -78,37 +78,52 @@ impl Quarantine {
         verified: &Verified,
         bases: &dyn Bases,
     ) -> io::Result<(String, u32)> {
-        let folder = self.folder.path().join("pack");
-        let unnamed = folder.join("tmp_pack");
-        let mut out = BufWriter::with_capacity(1 << 18, File::create_new(&unnamed)?);
+        let mut out = BufWriter::with_capacity(1 << 18, self.begin()?);
         let whole = thin::complete(pack, verified, bases, &mut out)?;
-        finish(out.into_inner().map_err(io::IntoInnerError::into_error)?)?;
-        let name = format!("pack-{}", whole.checksum);
-        for (extension, bytes) in [
-            ("rev", index::write_rev(&whole)),
-            ("idx", index::write_idx(&whole)),
-        ] {
-            let mut file = File::create_new(folder.join(&name).with_extension(extension))?;
-            file.write_all(&bytes)?;
-            finish(file)?;
-        }
-        fs::rename(unnamed, folder.join(&name).with_extension("pack"))?;
-        sync_folder(&folder)?;
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let name = self.finish(file, &whole)?;
         let mut version = [0; 4];
         pack.read_exact_at(4, &mut version)?;
         Ok((name, u32::from_be_bytes(version)))
     }
 
+    /// Returns the file for the bytes of a pack.
+    pub(crate) fn begin(&self) -> io::Result<File> {
+        File::create_new(self.unnamed())
+    }
+
+    fn unnamed(&self) -> PathBuf {
+        self.folder.path().join("pack").join("tmp_pack")
+    }
+
+    /// Gives the written pack its name and its indexes.
+    pub(crate) fn finish(&self, file: File, whole: &Verified) -> io::Result<String> {
+        let folder = self.folder.path().join("pack");
+        finish(file)?;
+        let name = format!("pack-{}", whole.checksum);
+        for (extension, bytes) in [
+            ("rev", index::write_rev(whole)),
+            ("idx", index::write_idx(whole)),
+        ] {
+            let mut file = File::create_new(folder.join(&name).with_extension(extension))?;
+            file.write_all(&bytes)?;
+            finish(file)?;
+        }
+        fs::rename(self.unnamed(), folder.join(&name).with_extension("pack"))?;
+        sync_folder(&folder)?;
+        Ok(name)
+    }
+
     /// Moves the pack to where git sees it: what keeps it from being repacked
     /// first, the index, by which git finds a pack, last. A pack of the same
     /// name has the same bytes, and is replaced by itself.
-    pub(super) fn release(self, name: &str, reel: &Reel) -> io::Result<()> {
+    pub(crate) fn release(self, name: &str, what: &str) -> io::Result<()> {
         fs::create_dir_all(&self.target)?;
         let keep = self.target.join(name).with_extension("keep");
         match File::create_new(&keep) {
             Ok(mut file) => {
                 file.write_all(KEPT_BY)?;
-                writeln!(file, "reel {}-{} {}", reel.first, reel.last, reel.root)?;
+                writeln!(file, "{what}")?;
                 file.sync_all()?;
             }
             // Somebody keeps it already.

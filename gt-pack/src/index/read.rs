@@ -8,13 +8,15 @@ use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 
 use crate::hash::FileHasher;
 
-/// An open `.idx` of version 2. Its tables are read as they are needed; no
+/// An open `.idx` of version 1 or 2. Its tables are read as they are needed; no
 /// number in it is trusted before it was compared with the file's length and
 /// the pack's.
 pub struct Index {
     source: Arc<dyn ReadAt>,
     format: ObjectFormat,
     fan: Box<[u32; 256]>,
+    /// Bytes before the fan-out table: none in version 1.
+    head: u64,
     large: u64,
     pack_length: u64,
 }
@@ -29,29 +31,41 @@ impl Index {
         format: ObjectFormat,
         pack_length: u64,
     ) -> Result<Self, Error> {
-        let mut head = [0; 8 + 1024];
         let tail = 2 * format.raw_len() as u64;
-        let fixed = head.len() as u64 + tail;
+        let mut start = [0; 8];
+        if source.size() < 1024 + tail {
+            return Err(Error::Length {
+                expected: 1024 + tail,
+                got: source.size(),
+            });
+        }
+        source.read_exact_at(0, &mut start)?;
+        // Version 1 has no head: it begins with a count, which is small.
+        let head = match &start {
+            [0xff, b't', b'O', b'c', 0, 0, 0, 2] => 8,
+            [0xff, b't', b'O', b'c', ..] => return Err(Error::Version),
+            _ => 0,
+        };
+        let fixed = head + 1024 + tail;
         if source.size() < fixed {
             return Err(Error::Length {
                 expected: fixed,
                 got: source.size(),
             });
         }
-        source.read_exact_at(0, &mut head)?;
-        if &head[..4] != b"\xfftOc" || head[4..8] != 2_u32.to_be_bytes() {
-            return Err(Error::Version);
-        }
+        let mut raw = [0; 1024];
+        source.read_exact_at(head, &mut raw)?;
         let mut fan = Box::new([0_u32; 256]);
         let mut before = 0;
-        for (slot, raw) in fan.iter_mut().zip(head[8..].chunks_exact(4)) {
+        for (slot, raw) in fan.iter_mut().zip(raw.chunks_exact(4)) {
             *slot = u32::from_be_bytes([raw[0], raw[1], raw[2], raw[3]]);
             if *slot < before {
                 return Err(Error::Fan);
             }
             before = *slot;
         }
-        let tables = u64::from(before) * (format.raw_len() as u64 + 8);
+        let beside = if head == 0 { 4 } else { 8 };
+        let tables = u64::from(before) * (format.raw_len() as u64 + beside);
         let rest = source.size() - fixed;
         let large = rest.checked_sub(tables).filter(|large| large % 8 == 0);
         let large = large.ok_or(Error::Length {
@@ -59,7 +73,7 @@ impl Index {
             got: source.size(),
         })? / 8;
         // Git leaves the first offset out of the long table at the least.
-        if large > u64::from(before) {
+        if large > u64::from(before) || head == 0 && large > 0 {
             return Err(Error::Length {
                 expected: fixed + tables,
                 got: source.size(),
@@ -69,6 +83,7 @@ impl Index {
             source,
             format,
             fan,
+            head,
             large,
             pack_length,
         })
@@ -104,15 +119,15 @@ impl Index {
             }
         }
         // One read of a few kilobytes costs less than five of one name.
-        let width = self.format.raw_len();
-        let mut names = [0; AT_ONCE as usize * 32];
-        let names = &mut names[..(high - low) as usize * width];
-        let at = 8 + 1024 + u64::from(low) * width as u64;
+        let (width, stride) = (self.format.raw_len(), self.stride());
+        let mut names = [0; AT_ONCE as usize * 36];
+        let names = &mut names[..(high - low) as usize * stride];
+        let at = self.names() + u64::from(low) * stride as u64;
         self.source.read_exact_at(at, names)?;
         let (mut from, mut to) = (0, (high - low) as usize);
         while from < to {
             let middle = from + (to - from) / 2;
-            match names[middle * width..][..width].cmp(oid.as_bytes()) {
+            match names[middle * stride + stride - width..][..width].cmp(oid.as_bytes()) {
                 Ordering::Less => from = middle + 1,
                 Ordering::Greater => to = middle,
                 Ordering::Equal => return Ok(Some(low + middle as u32)),
@@ -129,17 +144,23 @@ impl Index {
         self.check(place)?;
         let mut raw = [0; 32];
         let raw = &mut raw[..self.format.raw_len()];
-        let at = 8 + 1024 + u64::from(place) * raw.len() as u64;
+        let skip = (self.stride() - raw.len()) as u64;
+        let at = self.names() + u64::from(place) * self.stride() as u64 + skip;
         self.source.read_exact_at(at, raw)?;
         ObjectId::from_bytes(raw).ok_or(Error::Version)
     }
 
-    /// Returns the CRC-32 of the entry at `place`.
+    /// Returns the CRC-32 of the entry at `place`, which version 1 does not
+    /// tell.
     ///
     /// # Errors
-    /// [`Error::Place`] from [`len`](Self::len) on.
+    /// [`Error::Place`] from [`len`](Self::len) on, [`Error::Version`] in an
+    /// index of version 1.
     pub fn crc32_at(&self, place: u32) -> Result<u32, Error> {
         self.check(place)?;
+        if self.head == 0 {
+            return Err(Error::Version);
+        }
         let at = self.after_oids() + 4 * u64::from(place);
         self.read_u32(at)
     }
@@ -152,8 +173,11 @@ impl Index {
     pub fn offset_at(&self, place: u32) -> Result<u64, Error> {
         self.check(place)?;
         let table = self.after_oids() + 4 * u64::from(self.len());
-        let short = self.read_u32(table + 4 * u64::from(place))?;
-        let offset = if short >> 31 == 0 {
+        let short = match self.head {
+            0 => self.read_u32(self.names() + u64::from(place) * self.stride() as u64)?,
+            _ => self.read_u32(table + 4 * u64::from(place))?,
+        };
+        let offset = if self.head == 0 || short >> 31 == 0 {
             u64::from(short)
         } else {
             let n = u64::from(short & !(1 << 31));
@@ -226,8 +250,18 @@ impl Index {
         }
     }
 
+    /// Where the names begin: in version 1 each stands behind its offset.
+    fn names(&self) -> u64 {
+        self.head + 1024
+    }
+
+    /// Bytes from one name to the next.
+    fn stride(&self) -> usize {
+        self.format.raw_len() + if self.head == 0 { 4 } else { 0 }
+    }
+
     fn after_oids(&self) -> u64 {
-        8 + 1024 + u64::from(self.len()) * self.format.raw_len() as u64
+        self.names() + u64::from(self.len()) * self.stride() as u64
     }
 
     fn read_u32(&self, at: u64) -> Result<u32, Error> {
@@ -252,7 +286,7 @@ const AT_ONCE: u32 = 64;
 #[non_exhaustive]
 pub enum Error {
     /// It is none, or of another version.
-    #[error("expected an index of version 2, got other bytes")]
+    #[error("expected an index of version 1 or 2, and for checksums 2, got another")]
     Version,
     /// Its length does not fit its tables.
     #[error("expected an index of {expected} bytes and whole long offsets, got {got}")]

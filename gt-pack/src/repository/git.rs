@@ -1,22 +1,27 @@
-//! A repository on the disk, through libgit2.
+//! A repository on the disk: opened through libgit2, or the installed git where
+//! libgit2 does not know the hash; its objects are read out of its files.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use git2::{ErrorClass, ErrorCode};
 use gt_vfs::{ObjectFormat, ObjectId};
 
-use super::{Error, Refs, Repository};
+use super::store::Store;
+use super::{Error, Refs, Repository, sha256};
 use crate::Kind;
 
 /// A git repository on the disk, bare or with a work tree.
 ///
-/// Every thread that reads at the same time gets a handle of its own. Git's
-/// ownership rule (`safe.directory`) holds, shallow and partial clones are
-/// refused when they are opened, and each object is hashed as it is read.
+/// Git's ownership rule (`safe.directory`) holds, and shallow and partial
+/// clones are refused when they are opened. Loose objects are hashed as they
+/// are read, packed ones are guarded by zlib's sums.
 pub struct GitRepository {
     path: PathBuf,
-    idle: Mutex<Vec<git2::Repository>>,
+    store: Store,
+    /// None where the installed git is asked instead.
+    handle: Option<Mutex<git2::Repository>>,
 }
 
 impl GitRepository {
@@ -27,12 +32,26 @@ impl GitRepository {
     /// [`Error::ForeignOwner`], [`Error::Incomplete`], [`Error::Format`], and
     /// [`Error::Open`] for anything else.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref().to_path_buf();
-        let first = open(&path)?;
-        refuse_incomplete(&path, &first)?;
+        let path = path.as_ref();
+        let handle = match open(path) {
+            Err(Error::Format { .. }) => return Self::open_sha256(path),
+            other => other?,
+        };
+        refuse_incomplete(path, &handle)?;
+        let objects = handle.commondir().join("objects");
         Ok(Self {
-            path: first.path().to_path_buf(),
-            idle: Mutex::new(vec![first]),
+            path: handle.path().to_path_buf(),
+            store: open_store(path, &objects, ObjectFormat::Sha1)?,
+            handle: Some(Mutex::new(handle)),
+        })
+    }
+
+    fn open_sha256(path: &Path) -> Result<Self, Error> {
+        let place = sha256::open(path)?;
+        Ok(Self {
+            store: open_store(path, &place.common_dir.join("objects"), place.format)?,
+            path: place.git_dir,
+            handle: None,
         })
     }
 
@@ -40,47 +59,35 @@ impl GitRepository {
     pub fn git_dir(&self) -> &Path {
         &self.path
     }
-
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&git2::Repository) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = idle().pop();
-        let handle = match taken {
-            Some(handle) => handle,
-            None => open(&self.path)?,
-        };
-        let result = work(&handle);
-        idle().push(handle);
-        result
-    }
 }
 
 impl Repository for GitRepository {
     fn format(&self) -> ObjectFormat {
-        ObjectFormat::Sha1
+        self.store.format()
     }
 
-    fn read(&self, id: &ObjectId) -> Result<(Kind, Vec<u8>), Error> {
-        self.with(|handle| {
-            let odb = handle.odb().map_err(|e| read_error(id, e))?;
-            let object = odb.read(oid(id)?).map_err(|e| read_error(id, e))?;
-            Ok((kind(id, object.kind())?, object.data().to_vec()))
-        })
+    fn read(&self, id: &ObjectId) -> Result<(Kind, Bytes), Error> {
+        self.store.read(id)
     }
 
     fn header(&self, id: &ObjectId) -> Result<(Kind, u64), Error> {
-        self.with(|handle| {
-            let odb = handle.odb().map_err(|e| read_error(id, e))?;
-            let (size, type_) = odb.read_header(oid(id)?).map_err(|e| read_error(id, e))?;
-            Ok((kind(id, type_)?, size as u64))
-        })
+        self.store.header(id)
     }
 
     fn refs(&self) -> Result<Refs, Error> {
-        self.with(|handle| refs(handle).map_err(|e| Error::Refs(e.into())))
+        let Some(handle) = &self.handle else {
+            return sha256::refs(&self.path);
+        };
+        let handle = handle.lock().unwrap_or_else(PoisonError::into_inner);
+        refs(&handle).map_err(|e| Error::Refs(e.into()))
     }
+}
+
+fn open_store(path: &Path, objects: &Path, format: ObjectFormat) -> Result<Store, Error> {
+    Store::open(objects, format).map_err(|e| Error::Open {
+        path: path.to_path_buf(),
+        source: e.into(),
+    })
 }
 
 fn open(path: &Path) -> Result<git2::Repository, Error> {
@@ -159,32 +166,4 @@ fn refs(repository: &git2::Repository) -> Result<Refs, git2::Error> {
     let head = repository.find_reference("HEAD")?;
     let head = head.symbolic_target_bytes().map(<[u8]>::to_vec);
     Ok(Refs { head, list })
-}
-
-fn oid(id: &ObjectId) -> Result<git2::Oid, Error> {
-    git2::Oid::from_bytes(id.as_bytes()).map_err(|e| Error::Read {
-        id: *id,
-        source: e.into(),
-    })
-}
-
-fn kind(id: &ObjectId, type_: git2::ObjectType) -> Result<Kind, Error> {
-    match type_ {
-        git2::ObjectType::Commit => Ok(Kind::Commit),
-        git2::ObjectType::Tree => Ok(Kind::Tree),
-        git2::ObjectType::Blob => Ok(Kind::Blob),
-        git2::ObjectType::Tag => Ok(Kind::Tag),
-        git2::ObjectType::Any => Err(Error::Read {
-            id: *id,
-            source: "expected a commit, tree, blob or tag, got another type".into(),
-        }),
-    }
-}
-
-fn read_error(id: &ObjectId, e: git2::Error) -> Error {
-    if e.code() == ErrorCode::NotFound {
-        return Error::Missing(*id);
-    }
-    let source = e.into();
-    Error::Read { id: *id, source }
 }

@@ -4,13 +4,15 @@
 //! It never looks back and keeps no bytes but those of the object at hand, so
 //! that it can run while the pack is still on its way.
 
+use std::collections::BTreeSet;
+
 use gt_vfs::ObjectFormat;
 
 use super::Error;
-use crate::delta::apply::Sizes;
+use crate::delta::apply::{self, Sizes};
 use crate::entry::{EntryHeader, EntryKind, MAX_ENTRY_HEADER};
 use crate::hash::{FileHasher, ObjectHasher};
-use crate::inflate::{Inflater, make_room};
+use crate::inflate::{Inflater, SCRATCH};
 use crate::kind::Kind;
 use crate::limits::{Exceeded, Limits};
 use crate::{ObjectId, inflate, verify};
@@ -27,9 +29,9 @@ pub(super) struct RawEntry {
 }
 
 /// What is known of the content of an entry when it has been read.
-pub(super) enum Content {
-    /// A delta; its bytes were not kept.
-    Delta,
+pub(super) enum Content<'a> {
+    /// A delta; its bytes, if they are few.
+    Delta(Option<&'a [u8]>),
     /// The bytes of an object.
     Whole(Kind, Vec<u8>),
     /// An object that was hashed as it came.
@@ -37,63 +39,98 @@ pub(super) enum Content {
 }
 
 /// Where the entries go.
-pub(super) type Sink<'a> = dyn FnMut(RawEntry, Content) -> Result<(), Error> + 'a;
+pub(super) type Sink<'a> = dyn FnMut(RawEntry, Content<'_>) -> Result<(), Error> + 'a;
 
-pub(super) struct Front<'a> {
+pub(super) struct Front {
     format: ObjectFormat,
-    limits: &'a Limits,
+    limits: Limits,
+    /// Inflated bytes that may come; all, while the length is not known.
     allowed: u64,
     state: State,
     sum: FileHasher,
     position: u64,
     left: u32,
-    inflated: u64,
+    inflated: Inflated,
     inflater: Inflater,
     held: Vec<u8>,
     checksum: Option<ObjectId>,
+    body: Body,
 }
 
+/// Inflated bytes, as they were promised.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inflated {
+    /// Of entries: whole objects, and deltas themselves.
+    pub(super) entries: u64,
+    /// Of what the deltas make.
+    pub(super) results: u64,
+    /// How much more may come because bases lie outside, if they do.
+    outside: u64,
+    /// Those bases, the large ones.
+    bases: BTreeSet<ObjectId>,
+}
+
+#[derive(Clone, Copy)]
 enum State {
     Head,
     EntryHead(u64),
-    Body(Box<Body>),
+    Body,
     Trailer,
     Done,
 }
 
+/// The entry at hand.
 struct Body {
     entry: RawEntry,
     crc: crc32fast::Hasher,
+    /// What came before the bytes that the inflater holds.
     out: Vec<u8>,
+    filled: usize,
     produced: u64,
     kind: BodyKind,
 }
 
 enum BodyKind {
-    Delta { head: Vec<u8>, sizes: Option<Sizes> },
+    Delta(Option<Sizes>),
     Whole(Kind),
     Streamed(Kind, ObjectHasher),
 }
 
 /// The longest pair of sizes before a delta.
 const DELTA_HEAD: usize = 20;
-const SCRATCH: usize = 64 << 10;
 
-impl<'a> Front<'a> {
-    /// Returns a front for a pack of `length` bytes in all.
-    pub(super) fn new(format: ObjectFormat, limits: &'a Limits, length: u64) -> Self {
+impl Front {
+    /// Returns a front for a pack of `length` bytes in all, if that is known.
+    pub(super) fn new(format: ObjectFormat, limits: &Limits, length: Option<u64>) -> Self {
         Self {
             format,
-            limits,
-            allowed: limits.inflated(length),
+            limits: limits.clone(),
+            allowed: length.map_or(u64::MAX, |length| limits.inflated(length)),
             state: State::Head,
             sum: FileHasher::new(format),
             position: 0,
             left: 0,
-            inflated: 0,
+            inflated: Inflated::default(),
             inflater: Inflater::new(),
             held: Vec::with_capacity(MAX_ENTRY_HEADER),
             checksum: None,
+            body: Body {
+                entry: RawEntry {
+                    offset: 0,
+                    header: EntryHeader {
+                        kind: EntryKind::Whole(Kind::Blob),
+                        size: 0,
+                    },
+                    header_length: 0,
+                    crc32: 0,
+                    result: 0,
+                },
+                crc: crc32fast::Hasher::new(),
+                out: Vec::new(),
+                filled: 0,
+                produced: 0,
+                kind: BodyKind::Delta(None),
+            },
         }
     }
 
@@ -104,10 +141,10 @@ impl<'a> Front<'a> {
         let mut summed = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
-            let used = match std::mem::replace(&mut self.state, State::Done) {
+            let used = match self.state {
                 State::Head => self.head(rest)?,
                 State::EntryHead(offset) => self.entry_head(offset, rest)?,
-                State::Body(body) => self.body(body, rest, sink)?,
+                State::Body => self.body(rest, sink)?,
                 State::Trailer => {
                     if summed < at {
                         self.sum.update(&bytes[summed..at]);
@@ -135,12 +172,15 @@ impl<'a> Front<'a> {
         Ok(())
     }
 
-    /// Ends the pack: its trailer and the inflated bytes of its entries.
-    pub(super) fn finish(self) -> Result<(ObjectId, u64), Error> {
-        match self.checksum {
-            Some(checksum) => Ok((checksum, self.inflated)),
-            None => Err(Error::Truncated(self.position)),
-        }
+    /// Ends the pack: its trailer, the inflated bytes of its entries, its
+    /// length.
+    pub(super) fn finish(mut self) -> Result<(ObjectId, Inflated, u64), Error> {
+        let Some(checksum) = self.checksum else {
+            return Err(Error::Truncated(self.position));
+        };
+        self.allowed = self.limits.inflated(self.position);
+        self.check_inflated()?;
+        Ok((checksum, self.inflated, self.position))
     }
 
     /// Gathers `want` bytes in `held` and says how many of `bytes` went there.
@@ -200,22 +240,13 @@ impl<'a> Front<'a> {
             }
             .into());
         }
-        self.charge(header.size)?;
+        self.inflated.entries = self.inflated.entries.saturating_add(header.size);
+        self.check_inflated()?;
         let mut crc = crc32fast::Hasher::new();
         crc.update(&self.held[..length]);
         self.held.clear();
-        let kind = match header.kind {
-            EntryKind::Whole(kind @ Kind::Blob) if header.size > verify::STREAMED => {
-                BodyKind::Streamed(kind, ObjectHasher::new(self.format, kind, header.size))
-            }
-            EntryKind::Whole(kind) => BodyKind::Whole(kind),
-            EntryKind::OfsDelta(_) | EntryKind::RefDelta(_) => BodyKind::Delta {
-                head: Vec::with_capacity(DELTA_HEAD),
-                sizes: None,
-            },
-        };
         self.inflater.reset();
-        self.state = State::Body(Box::new(Body {
+        self.body = Body {
             entry: RawEntry {
                 offset,
                 header,
@@ -225,39 +256,36 @@ impl<'a> Front<'a> {
             },
             crc,
             out: Vec::new(),
+            filled: 0,
             produced: 0,
-            kind,
-        }));
+            kind: match header.kind {
+                EntryKind::Whole(kind @ Kind::Blob) if header.size > verify::STREAMED => {
+                    BodyKind::Streamed(kind, ObjectHasher::new(self.format, kind, header.size))
+                }
+                EntryKind::Whole(kind) => BodyKind::Whole(kind),
+                EntryKind::OfsDelta(_) | EntryKind::RefDelta(_) => BodyKind::Delta(None),
+            },
+        };
+        self.state = State::Body;
         Ok(length - before)
     }
 
-    fn body(
-        &mut self,
-        mut body: Box<Body>,
-        bytes: &[u8],
-        sink: &mut Sink<'_>,
-    ) -> Result<usize, Error> {
+    fn body(&mut self, bytes: &[u8], sink: &mut Sink<'_>) -> Result<usize, Error> {
+        let body = &mut self.body;
         let offset = body.entry.offset;
         let size = body.entry.header.size;
-        if let BodyKind::Whole(_) = body.kind {
-            make_room(&mut body.out, size);
-        } else {
-            body.out.reserve_exact(SCRATCH - body.out.len());
-        }
-        let before = body.out.len();
-        let (used, ended) =
-            self.inflater
-                .step(bytes, &mut body.out)
-                .map_err(|e| Error::Deflate {
-                    offset,
-                    what: match e {
-                        inflate::Error::Stream(what) => what,
-                        other => other.to_string(),
-                    },
-                })?;
+        let before = body.filled;
+        let filled = self.inflater.fill(bytes, before);
+        let (used, filled, ended) = filled.map_err(|e| Error::Deflate {
+            offset,
+            what: match e {
+                inflate::Error::Stream(what) => what,
+                other => other.to_string(),
+            },
+        })?;
         body.crc.update(&bytes[..used]);
-        let fresh = &body.out[before..];
-        body.produced += fresh.len() as u64;
+        body.produced += (filled - before) as u64;
+        body.filled = filled;
         if body.produced > size || ended && body.produced != size {
             return Err(Error::Size {
                 offset,
@@ -265,64 +293,72 @@ impl<'a> Front<'a> {
                 got: body.produced,
             });
         }
-        if used == 0 && fresh.is_empty() && !ended {
+        if used == 0 && filled == before && !ended {
             return Err(Error::Deflate {
                 offset,
                 what: "one that does not go on".into(),
             });
         }
-        match &mut body.kind {
-            BodyKind::Whole(_) => {}
-            BodyKind::Streamed(_, hasher) => {
-                hasher.update(fresh);
-                body.out.clear();
-            }
-            BodyKind::Delta { head, sizes } => {
-                if sizes.is_none() {
-                    head.extend_from_slice(&fresh[..fresh.len().min(DELTA_HEAD - head.len())]);
-                    let read =
-                        Sizes::read(head).map_err(|source| Error::Delta { offset, source })?;
-                    if let Some((read, _)) = read {
-                        *sizes = Some(read);
-                        body.entry.result = read.result;
-                    }
-                }
-                body.out.clear();
-            }
-        }
-        if let BodyKind::Delta { sizes: Some(_), .. } = body.kind
-            && body.entry.result > self.limits.object
-        {
-            return Err(Exceeded::Object {
-                limit: self.limits.object,
-                got: body.entry.result,
-                offset,
-            }
-            .into());
-        }
         if ended {
-            self.end_entry(*body, self.position + used as u64, sink)?;
-        } else {
-            self.state = State::Body(body);
+            self.end_entry(self.position + used as u64, sink)?;
+        } else if filled == SCRATCH {
+            self.flush()?;
         }
         Ok(used)
     }
 
-    fn end_entry(&mut self, body: Body, end: u64, sink: &mut Sink<'_>) -> Result<(), Error> {
-        let mut entry = body.entry;
-        entry.crc32 = body.crc.finalize();
-        let content = match body.kind {
-            BodyKind::Whole(kind) => Content::Whole(kind, body.out),
-            BodyKind::Streamed(kind, hasher) => Content::Streamed(kind, hasher.finish()?),
-            BodyKind::Delta { sizes, .. } => {
-                if sizes.is_none() {
-                    return Err(Error::Delta {
-                        offset: entry.offset,
-                        source: crate::delta::apply::Error::NoSizes,
-                    });
+    /// Takes what the inflater holds.
+    fn flush(&mut self) -> Result<(), Error> {
+        let body = &mut self.body;
+        let fresh = self.inflater.filled(body.filled);
+        body.filled = 0;
+        match &mut body.kind {
+            BodyKind::Whole(_) => inflate::append(&mut body.out, fresh, body.entry.header.size),
+            BodyKind::Streamed(_, hasher) => hasher.update(fresh),
+            BodyKind::Delta(Some(_)) => {}
+            BodyKind::Delta(sizes @ None) => {
+                let offset = body.entry.offset;
+                let head = &fresh[..fresh.len().min(DELTA_HEAD)];
+                let read = Sizes::read(head).map_err(|source| Error::Delta { offset, source })?;
+                let (read, _) = read.ok_or(Error::Delta {
+                    offset,
+                    source: apply::Error::NoSizes,
+                })?;
+                *sizes = Some(read);
+                body.entry.result = read.result;
+                if read.result > self.limits.object {
+                    return Err(Exceeded::Object {
+                        limit: self.limits.object,
+                        got: read.result,
+                        offset,
+                    }
+                    .into());
                 }
-                self.charge(entry.result)?;
-                Content::Delta
+            }
+        }
+        Ok(())
+    }
+
+    fn end_entry(&mut self, end: u64, sink: &mut Sink<'_>) -> Result<(), Error> {
+        let last = self.body.filled;
+        self.flush()?;
+        let body = &mut self.body;
+        let mut entry = body.entry;
+        entry.crc32 = std::mem::take(&mut body.crc).finalize();
+        let kind = std::mem::replace(&mut body.kind, BodyKind::Delta(None));
+        let content = match kind {
+            BodyKind::Whole(kind) => Content::Whole(kind, std::mem::take(&mut body.out)),
+            BodyKind::Streamed(kind, hasher) => Content::Streamed(kind, hasher.finish()?),
+            BodyKind::Delta(sizes) => {
+                if let (EntryKind::RefDelta(base), Some(sizes)) = (entry.header.kind, sizes) {
+                    self.inflated.may_lie_outside(base, sizes.base);
+                }
+                let results = &mut self.inflated.results;
+                *results = results.saturating_add(entry.result);
+                self.check_inflated()?;
+                // All of it, unless the inflater was emptied before.
+                let whole = last as u64 == entry.header.size;
+                Content::Delta(whole.then(|| self.inflater.filled(last)))
             }
         };
         sink(entry, content)?;
@@ -331,16 +367,16 @@ impl<'a> Front<'a> {
         Ok(())
     }
 
-    /// Counts inflated bytes before they are made, by what is promised: more
+    /// Compares what is promised with what is allowed, before it is made: more
     /// than the promise is refused when it comes.
-    fn charge(&mut self, bytes: u64) -> Result<(), Error> {
-        self.inflated = self.inflated.saturating_add(bytes);
-        if self.inflated > self.allowed {
-            return Err(Exceeded::Inflated {
-                limit: self.allowed,
-                got: self.inflated,
-            }
-            .into());
+    fn check_inflated(&self) -> Result<(), Error> {
+        let Inflated {
+            entries, results, ..
+        } = &self.inflated;
+        let got = entries.saturating_add(*results);
+        let limit = self.allowed.saturating_add(self.inflated.outside);
+        if got > limit {
+            return Err(Exceeded::Inflated { limit, got }.into());
         }
         Ok(())
     }
@@ -359,6 +395,18 @@ impl<'a> Front<'a> {
             _ => self.state = State::Trailer,
         }
         Ok(used)
+    }
+}
+
+impl Inflated {
+    /// Takes note of a base that may lie outside. Whether it does, and is as
+    /// large as the delta says, is seen before anything is built on it.
+    fn may_lie_outside(&mut self, base: ObjectId, size: u64) {
+        const LARGE: u64 = 64 << 10;
+        const MOST: usize = 1 << 16;
+        if size >= LARGE && self.bases.len() < MOST && self.bases.insert(base) {
+            self.outside = self.outside.saturating_add(Limits::on_base(size));
+        }
     }
 }
 
@@ -383,7 +431,7 @@ mod tests {
         pack.extend_from_slice(sum.finish().as_bytes());
         for length in 1..=pack.len() {
             let limits = Limits::default();
-            let mut front = Front::new(ObjectFormat::Sha1, &limits, pack.len() as u64);
+            let mut front = Front::new(ObjectFormat::Sha1, &limits, Some(pack.len() as u64));
             let mut seen = Vec::new();
             for piece in pack.chunks(length) {
                 front

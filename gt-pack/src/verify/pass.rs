@@ -1,13 +1,17 @@
-//! The first pass: the front on this thread, the naming of whole objects on
+//! The first pass: the front on one thread, the naming of whole objects on
 //! the others.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
+use gt_vfs::{ObjectFormat, ObjectId};
 
-use super::front::{Content, Front, RawEntry};
+use super::batch::Batch;
+use super::front::{Content, Front, Inflated, RawEntry};
+use super::kept::Kept;
+use super::names::{Named, Names, OUTSIDE, lock};
 use super::resolve::show;
+use super::table::Rows;
 use super::{Error, Progress, Stage, Visitor};
 use crate::hash;
 use crate::kind::Kind;
@@ -15,162 +19,216 @@ use crate::limits::Limits;
 
 /// What the first pass found.
 pub(super) struct Pass {
-    pub(super) entries: Vec<RawEntry>,
-    /// Whole objects: place, name, kind; sorted by place.
-    pub(super) whole: Vec<(u32, ObjectId, Kind)>,
+    pub(super) rows: Rows,
+    pub(super) kept: Kept,
+    pub(super) names: Names,
     pub(super) checksum: ObjectId,
+    pub(super) inflated: Inflated,
+    pub(super) length: u64,
 }
 
 /// Bytes read at a time.
 const STEP: usize = 256 << 10;
-/// Bytes, and objects, that are named by one task.
-const BATCH_BYTES: usize = 1 << 20;
-const BATCH_OBJECTS: usize = 512;
 
+/// Reads bytes into the front of the buffer: 0 at the end.
+pub(super) type Next<'a> = dyn FnMut(&mut [u8]) -> std::io::Result<usize> + 'a;
+
+/// Reads a pack of `length` bytes, if that is known, in order.
 pub(super) fn read(
-    source: &dyn ReadAt,
+    next: &mut Next<'_>,
+    length: Option<u64>,
     format: ObjectFormat,
     limits: &Limits,
     visitor: &dyn Visitor,
     progress: &dyn Progress,
 ) -> Result<Pass, Error> {
-    let mut front = Front::new(format, limits, source.size());
-    let mut entries = Vec::new();
-    let namer = Namer {
-        format,
-        visitor,
-        whole: Mutex::default(),
-        fault: Mutex::default(),
-        failed: AtomicBool::new(false),
-        running: AtomicUsize::new(0),
-    };
+    let mut taker = Taker::new(format, limits, length);
+    let namer = Namer::new(format, limits, visitor);
     let most = 2 * rayon::current_num_threads();
     let outcome = rayon::in_place_scope(|scope| -> Result<(), Error> {
-        let mut batch = Batch::default();
         let mut at = 0;
         let mut buffer = vec![0; STEP];
-        while at < source.size() {
-            let read = match source.read_at(at, &mut buffer) {
+        loop {
+            let read = match next(&mut buffer) {
                 Ok(0) => break,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
                 other => other?,
             };
             at += read as u64;
-            front.push(&buffer[..read], &mut |entry, content| {
-                let place = u32::try_from(entries.len()).map_err(std::io::Error::other)?;
-                entries.push(entry);
-                match content {
-                    Content::Delta => {}
-                    Content::Streamed(kind, oid) => {
-                        show(visitor, &oid, kind, entry.result, None)?;
-                        namer.add([(place, oid, kind)]);
-                    }
-                    Content::Whole(kind, bytes) => batch.push(place, kind, bytes),
-                }
-                if batch.is_full() {
-                    let full = std::mem::take(&mut batch);
-                    // Nobody waits here: when the others are behind, this
-                    // thread helps, which also bounds what lies in memory.
-                    if namer.running.load(Ordering::Relaxed) < most {
-                        namer.running.fetch_add(1, Ordering::Relaxed);
-                        let namer = &namer;
-                        scope.spawn(move |_| {
-                            namer.name(full);
-                            namer.running.fetch_sub(1, Ordering::Relaxed);
-                        });
-                    } else {
+            taker.push(&buffer[..read], &namer, &mut |full| {
+                // Nobody waits here: when the others are behind, this
+                // thread helps, which also bounds what lies in memory.
+                if namer.running.load(Ordering::Relaxed) < most {
+                    namer.running.fetch_add(1, Ordering::Relaxed);
+                    let namer = &namer;
+                    scope.spawn(move |_| {
                         namer.name(full);
-                    }
+                        namer.running.fetch_sub(1, Ordering::Relaxed);
+                    });
+                } else {
+                    namer.name(full);
                 }
-                Ok(())
             })?;
             if namer.failed.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            if progress.at(Stage::Reading, at, source.size()).is_break() {
+            let total = length.unwrap_or(at);
+            if progress.at(Stage::Reading, at, total).is_break() {
                 return Err(Error::Stopped);
             }
         }
-        namer.name(batch);
+        namer.name(taker.last());
         Ok(())
     });
-    // A fault of an object that came before is the better answer.
-    if let Some(fault) = into_inner(namer.fault) {
-        return Err(fault);
-    }
-    outcome?;
-    let (checksum, _) = front.finish()?;
-    let mut whole = into_inner(namer.whole);
-    whole.sort_unstable();
-    Ok(Pass {
-        entries,
-        whole,
-        checksum,
-    })
+    taker.finish(namer, outcome)
 }
 
-#[derive(Default)]
-struct Batch {
-    objects: Vec<(u32, Kind, Vec<u8>)>,
-    bytes: usize,
+/// Cuts bytes into entries and gathers objects to be named.
+pub(super) struct Taker {
+    front: Front,
+    limits: Limits,
+    rows: Rows,
+    batch: Batch,
+    /// What deltas make was compared with what is allowed when they came.
+    is_exact: bool,
 }
 
-impl Batch {
-    fn push(&mut self, place: u32, kind: Kind, content: Vec<u8>) {
-        self.bytes += content.len();
-        self.objects.push((place, kind, content));
+impl Taker {
+    pub(super) fn new(format: ObjectFormat, limits: &Limits, length: Option<u64>) -> Self {
+        Self {
+            front: Front::new(format, limits, length),
+            limits: limits.clone(),
+            rows: Rows::default(),
+            batch: Batch::default(),
+            is_exact: length.is_some(),
+        }
     }
 
-    fn is_full(&self) -> bool {
-        self.bytes >= BATCH_BYTES || self.objects.len() >= BATCH_OBJECTS
+    /// Takes the next bytes, and hands out objects to be named.
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        namer: &Namer<'_>,
+        full: &mut dyn FnMut(Batch),
+    ) -> Result<(), Error> {
+        let Self {
+            front,
+            limits,
+            rows,
+            batch,
+            is_exact,
+        } = self;
+        front.push(bytes, &mut |entry: RawEntry, content| {
+            let place = rows.push(&entry, limits)?;
+            namer.names.grow(rows.len());
+            match content {
+                Content::Delta(Some(bytes)) => {
+                    let base = rows.base_before(place);
+                    // A base outside raises what is allowed, if it is there.
+                    *is_exact &= base.is_some();
+                    let taken = base.filter(|_| *is_exact).is_some_and(|base| {
+                        batch.delta(place, entry.offset, base, entry.result, bytes)
+                    });
+                    if !taken {
+                        lock(&namer.kept).put(place, bytes);
+                    }
+                }
+                Content::Delta(None) => *is_exact &= rows.base_before(place).is_some(),
+                Content::Streamed(kind, oid) => {
+                    show(namer.visitor, &oid, kind, entry.result, None)?;
+                    namer.add(place, oid, kind);
+                }
+                Content::Whole(kind, bytes) => batch.whole(place, kind, bytes),
+            }
+            if batch.is_full(place) {
+                full(std::mem::take(batch));
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the objects that were not handed out yet.
+    pub(super) fn last(&mut self) -> Batch {
+        std::mem::take(&mut self.batch)
+    }
+
+    /// Ends the pass.
+    pub(super) fn finish(
+        self,
+        namer: Namer<'_>,
+        outcome: Result<(), Error>,
+    ) -> Result<Pass, Error> {
+        // A fault of an object that came before is the better answer.
+        if let Some(fault) = namer.fault.into_inner().unwrap_or_else(|e| e.into_inner()) {
+            return Err(fault);
+        }
+        outcome?;
+        let (checksum, inflated, length) = self.front.finish()?;
+        Ok(Pass {
+            rows: self.rows,
+            kept: namer.kept.into_inner().unwrap_or_else(|e| e.into_inner()),
+            names: namer.names,
+            checksum,
+            inflated,
+            length,
+        })
     }
 }
 
-struct Namer<'a> {
+pub(super) struct Namer<'a> {
     format: ObjectFormat,
+    waiting: u64,
     visitor: &'a dyn Visitor,
-    whole: Mutex<Vec<(u32, ObjectId, Kind)>>,
+    names: Names,
+    kept: Mutex<Kept>,
     fault: Mutex<Option<Error>>,
     failed: AtomicBool,
     running: AtomicUsize,
 }
 
-impl Namer<'_> {
-    fn name(&self, batch: Batch) {
-        let named: Result<Vec<_>, Error> = batch
-            .objects
-            .iter()
-            .map(|(place, kind, content)| {
-                let oid = hash::object_id(self.format, *kind, content)?;
-                show(
-                    self.visitor,
-                    &oid,
-                    *kind,
-                    content.len() as u64,
-                    Some(content),
-                )?;
-                Ok((*place, oid, *kind))
-            })
-            .collect();
-        match named {
-            Ok(named) => self.add(named),
-            Err(fault) => {
-                self.failed.store(true, Ordering::Relaxed);
-                lock(&self.fault).get_or_insert(fault);
-            }
+impl<'a> Namer<'a> {
+    pub(super) fn new(format: ObjectFormat, limits: &Limits, visitor: &'a dyn Visitor) -> Self {
+        Self {
+            format,
+            waiting: limits.waiting,
+            visitor,
+            names: Names::new(format),
+            kept: Mutex::default(),
+            fault: Mutex::default(),
+            failed: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
         }
     }
 
-    fn add(&self, named: impl IntoIterator<Item = (u32, ObjectId, Kind)>) {
-        lock(&self.whole).extend(named);
+    /// Names objects; a fault is kept for the end.
+    pub(super) fn name(&self, batch: Batch) {
+        let mut namer = hash::Namer::new(self.format);
+        let mut left = |place, bytes: &[u8]| lock(&self.kept).put(place, bytes);
+        let named = batch.name(
+            &mut namer,
+            &self.names,
+            self.visitor,
+            self.waiting,
+            &mut left,
+        );
+        if let Err(fault) = named {
+            self.failed.store(true, Ordering::Relaxed);
+            lock(&self.fault).get_or_insert(fault);
+        }
     }
-}
 
-/// What a panicked thread left is no worse for it: the panic goes on anyway.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
-}
+    /// Tells whether an object was refused.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
 
-fn into_inner<T>(mutex: Mutex<T>) -> T {
-    mutex.into_inner().unwrap_or_else(|e| e.into_inner())
+    fn add(&self, place: u32, oid: ObjectId, kind: Kind) {
+        let named = Named {
+            oid,
+            kind,
+            depth: 0,
+            base: OUTSIDE,
+        };
+        self.names.put(place, &named);
+    }
 }

@@ -3,124 +3,145 @@
 //! A tree of deltas is walked with a stack of its own, never by recursion. Of
 //! the deltas on one base the one that carries most comes last: while it is
 //! followed the base is no longer needed, so at most log2(n) bases wait at a
-//! time however deep the tree.
+//! time however deep the tree. A thread that has nothing to do takes over half
+//! of what another has stacked up, so that one great tree keeps all busy.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use gt_vfs::{ObjectFormat, ObjectId};
-use rayon::prelude::*;
 
+use super::names::{Named, Names, OUTSIDE, lock};
 use super::table::Table;
 use super::{Base, Bases, Error, Progress, Seen, Stage, Visitor};
-use crate::delta;
-use crate::entry::EntryKind;
-use crate::hash;
+use crate::delta::apply;
+use crate::hash::Namer;
 use crate::inflate::Inflater;
 use crate::kind::Kind;
 use crate::limits::{Exceeded, Limits};
-
-/// A delta of which the object is known now.
-pub(super) struct Resolved {
-    pub(super) place: u32,
-    pub(super) oid: ObjectId,
-    pub(super) kind: Kind,
-    pub(super) base: ObjectId,
-    pub(super) depth: u32,
-}
 
 pub(super) struct Resolver<'a> {
     pub(super) format: ObjectFormat,
     pub(super) limits: &'a Limits,
     pub(super) table: &'a Table<'a>,
+    pub(super) names: &'a Names,
     pub(super) visitor: &'a dyn Visitor,
     pub(super) progress: &'a dyn Progress,
     /// Entries that are resolved, or being resolved.
     claimed: Vec<AtomicBool>,
+    /// Deltas that had a name when the pack had been read.
+    early: Vec<bool>,
     waiting: Arc<AtomicU64>,
+    /// Inflated bytes that may still be made.
+    allowed: AtomicU64,
+    most: u64,
     done: AtomicU64,
+    /// Threads at work.
+    busy: AtomicUsize,
+    fault: Mutex<Option<Error>>,
     stop: AtomicBool,
 }
 
+/// A delta to be resolved, and its base.
+type Step = (u32, Arc<Waiting>);
+
 impl<'a> Resolver<'a> {
+    /// Returns a resolver; `spent` inflated bytes of a pack of `length` bytes
+    /// have been made.
+    #[allow(clippy::too_many_arguments, reason = "all of them are the pack's")]
     pub(super) fn new(
         format: ObjectFormat,
         limits: &'a Limits,
         table: &'a Table<'a>,
+        names: &'a Names,
         visitor: &'a dyn Visitor,
         progress: &'a dyn Progress,
+        spent: u64,
+        length: u64,
     ) -> Self {
-        let claimed = (0..table.len()).map(|_| AtomicBool::new(false)).collect();
+        let places = 0..table.len() as u32;
+        let claimed = places.clone().map(|p| AtomicBool::new(!table.is_delta(p)));
+        let claimed = claimed.collect();
+        let early = places.map(|p| table.is_delta(p) && names.find(p).is_some());
+        let early: Vec<bool> = early.collect();
+        let made = early.iter().zip(0..).filter(|(early, _)| **early);
+        let made: u64 = made.map(|(_, p)| table.row(p).result).sum();
+        let spent = spent.saturating_add(made);
+        let most = limits.inflated(length);
         Self {
             format,
             limits,
             table,
+            names,
             visitor,
             progress,
             claimed,
+            early,
             waiting: Arc::default(),
+            allowed: AtomicU64::new(most.saturating_sub(spent)),
+            most,
             done: AtomicU64::new(0),
+            busy: AtomicUsize::new(0),
+            fault: Mutex::default(),
             stop: AtomicBool::new(false),
         }
     }
 
-    /// Resolves what stands on the whole objects of the pack, which are given
-    /// by place, name and kind.
-    pub(super) fn inside(&self, roots: &[(u32, ObjectId, Kind)]) -> Result<Vec<Resolved>, Error> {
-        for (place, ..) in roots {
-            self.claimed[*place as usize].store(true, Ordering::Relaxed);
-        }
-        self.done.store(roots.len() as u64, Ordering::Relaxed);
-        let parts: Result<Vec<Vec<Resolved>>, Error> = roots
-            .par_iter()
-            .map_init(Worker::default, |worker, (place, oid, kind)| {
-                let deltas = self.table.deltas_on(Some(*place), oid);
-                let mut out = Vec::new();
+    /// Resolves what stands on the whole objects of the pack.
+    pub(super) fn inside(&self) -> Result<(), Error> {
+        let mut roots = Vec::new();
+        let mut deltas = Vec::new();
+        let mut done = self.early.iter().filter(|early| **early).count() as u64;
+        for place in 0..self.table.len() as u32 {
+            if self.table.is_delta(place) {
+                continue;
+            }
+            done += 1;
+            if let Some(named) = self.names.find(place) {
+                self.table.deltas_on(Some(place), &named.oid, &mut deltas);
                 if !deltas.is_empty() {
-                    let Worker { inflater, buffer } = worker;
-                    let content = self.table.inflate(*place, inflater, buffer)?;
-                    self.walk(worker, oid, Base::new(*kind, content, 0), deltas, &mut out)?;
+                    roots.push(place);
                 }
-                Ok(out)
-            })
-            .map(|part: Result<_, Error>| self.or_stop(part))
-            .collect();
-        Ok(parts?.into_iter().flatten().collect())
-    }
-
-    /// Resolves what stands on objects outside, and says which of them were
-    /// used, in the order of the deltas.
-    pub(super) fn outside(
-        &self,
-        bases: &dyn Bases,
-    ) -> Result<(Vec<Resolved>, Vec<ObjectId>), Error> {
-        let mut asked = self.table.named_bases();
-        asked.retain(|(_, oid)| {
-            let deltas = self.table.deltas_on(None, oid);
-            deltas.iter().any(|d| !self.is_claimed(*d))
-        });
-        let parts: Result<Vec<_>, Error> = asked
-            .par_iter()
-            .map_init(Worker::default, |worker, (_, oid)| {
-                let mut out = Vec::new();
-                if let Some(base) = bases.find(oid)? {
-                    let deltas = self.table.deltas_on(None, oid);
-                    self.walk(worker, oid, base, deltas, &mut out)?;
-                }
-                Ok(out)
-            })
-            .map(|part| self.or_stop(part))
-            .collect();
-        let mut resolved = Vec::new();
-        let mut used = Vec::new();
-        for ((first, oid), part) in asked.iter().zip(parts?) {
-            if !part.is_empty() {
-                used.push((*first, *oid));
-                resolved.extend(part);
             }
         }
-        used.sort_unstable();
-        Ok((resolved, used.into_iter().map(|(_, oid)| oid).collect()))
+        self.done.store(done, Ordering::Relaxed);
+        self.spread(roots, |worker, place| {
+            let Some(named) = self.names.find(place) else {
+                return Ok(());
+            };
+            let Worker {
+                inflater, buffer, ..
+            } = worker;
+            let content = self.table.inflate(place, inflater, buffer)?;
+            let base = Base::new(named.kind, content, 0);
+            self.put(worker, Some(place), named.oid, base, None)
+        })
+    }
+
+    /// Resolves what stands on objects outside, and returns those that were
+    /// used, in the order of the deltas.
+    pub(super) fn outside(&self, bases: &dyn Bases) -> Result<Vec<ObjectId>, Error> {
+        let mut asked = self.table.named_bases();
+        asked.retain(|(_, oid)| {
+            let mut deltas = Vec::new();
+            self.table.deltas_on(None, oid, &mut deltas);
+            deltas.iter().any(|d| !self.is_claimed(*d))
+        });
+        let places = (0..asked.len() as u32).collect();
+        let found: Vec<AtomicBool> = asked.iter().map(|_| AtomicBool::new(false)).collect();
+        self.spread(places, |worker, n| {
+            let oid = asked[n as usize].1;
+            if let Some(base) = bases.find(&oid)? {
+                found[n as usize].store(true, Ordering::Relaxed);
+                let quota = Limits::on_base(base.content.len() as u64);
+                let quota = Arc::new(AtomicU64::new(quota));
+                self.put(worker, None, oid, base, Some(quota))?;
+            }
+            Ok(())
+        })?;
+        let used = asked.iter().zip(&found);
+        let used = used.filter(|(_, found)| found.load(Ordering::Relaxed));
+        Ok(used.map(|((_, oid), _)| *oid).collect())
     }
 
     /// Returns the base of the first delta without one, and how many there are.
@@ -129,95 +150,183 @@ impl<'a> Resolver<'a> {
         let first = left.next()?;
         let count = 1 + left.count() as u64;
         // The first that is left has no offset base: that would be left too.
-        match self.table.entry(first).header.kind {
-            EntryKind::RefDelta(oid) => Some((oid, count)),
-            _ => Some((ObjectId::null(self.format), count)),
-        }
+        let base = self.table.named_base(first);
+        Some((base.unwrap_or(ObjectId::null(self.format)), count))
     }
 
     fn is_claimed(&self, place: u32) -> bool {
-        self.claimed[place as usize].load(Ordering::Relaxed)
+        self.early[place as usize] || self.claimed[place as usize].load(Ordering::Relaxed)
     }
 
-    fn or_stop<T>(&self, part: Result<T, Error>) -> Result<T, Error> {
-        if part.is_err() {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-        part
-    }
-
-    /// Resolves all that stands on `base`.
-    fn walk(
+    /// Runs `begin` for each root, and then what it stacked up, on all threads.
+    fn spread(
         &self,
-        worker: &mut Worker,
-        oid: &ObjectId,
-        base: Base,
-        deltas: Vec<u32>,
-        out: &mut Vec<Resolved>,
+        roots: Vec<u32>,
+        begin: impl Fn(&mut Worker, u32) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
-        let mut stack = Vec::new();
-        self.put(&mut stack, *oid, base, deltas)?;
-        while let Some((place, base)) = stack.pop() {
-            if self.claimed[place as usize].swap(true, Ordering::Relaxed) {
-                continue;
+        let threads = rayon::current_num_threads();
+        let next = AtomicUsize::new(0);
+        let (roots, next, begin) = (&roots, &next, &begin);
+        self.busy.store(0, Ordering::Relaxed);
+        rayon::in_place_scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(move |scope| {
+                    let mut worker = Worker::new(self.format);
+                    // Neighbours in the pack are read together.
+                    const RUN: usize = 16;
+                    self.work(|| {
+                        loop {
+                            let at = next.fetch_add(RUN, Ordering::Relaxed);
+                            let Some(run) = roots.get(at..roots.len().min(at + RUN)) else {
+                                return Ok(());
+                            };
+                            if run.is_empty() {
+                                return Ok(());
+                            }
+                            for place in run {
+                                begin(&mut worker, *place)?;
+                                self.walk(&mut worker, scope, threads)?;
+                            }
+                        }
+                    });
+                });
             }
-            let delta = self
-                .table
-                .inflate(place, &mut worker.inflater, &mut worker.buffer)?;
-            let content = delta::apply::apply(&base.content, &delta, self.limits.object).map_err(
-                |source| Error::Delta {
-                    offset: self.table.entry(place).offset,
-                    source,
-                },
-            )?;
-            let (kind, depth, base_oid) = (base.kind, base.depth + 1, base.oid);
-            drop((base, delta));
-            if depth > self.limits.depth {
-                return Err(Exceeded::Depth {
-                    limit: self.limits.depth,
-                    got: depth,
-                }
-                .into());
+        });
+        match lock(&self.fault).take() {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a thread as busy, and stops all at a fault.
+    fn work(&self, work: impl FnOnce() -> Result<(), Error>) {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        if let Err(fault) = work() {
+            self.stop.store(true, Ordering::Relaxed);
+            let mut first = lock(&self.fault);
+            // That the others were stopped says nothing.
+            if first.is_none() || matches!(*first, Some(Error::Stopped)) {
+                *first = Some(fault);
             }
-            let oid = hash::object_id(self.format, kind, &content)?;
-            show(
-                self.visitor,
-                &oid,
-                kind,
-                content.len() as u64,
-                Some(&content),
-            )?;
-            self.count()?;
-            out.push(Resolved {
-                place,
-                oid,
-                kind,
-                base: base_oid,
-                depth,
-            });
-            let deltas = self.table.deltas_on(Some(place), &oid);
-            self.put(&mut stack, oid, Base::new(kind, content, depth), deltas)?;
+        }
+        self.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Resolves all that the worker has stacked up.
+    fn walk<'scope>(
+        &'scope self,
+        worker: &mut Worker,
+        scope: &rayon::Scope<'scope>,
+        threads: usize,
+    ) -> Result<(), Error> {
+        while let Some(step) = worker.stack.pop() {
+            if worker.stack.len() > 1 && self.busy.load(Ordering::Relaxed) < threads {
+                // What lies at the bottom is the largest part.
+                let half: Vec<Step> = worker.stack.drain(..worker.stack.len() / 2).collect();
+                self.busy.fetch_add(1, Ordering::Relaxed);
+                scope.spawn(move |scope| {
+                    self.busy.fetch_sub(1, Ordering::Relaxed);
+                    let mut worker = Worker::new(self.format);
+                    worker.stack = half;
+                    self.work(|| self.walk(&mut worker, scope, threads));
+                });
+            }
+            self.step(worker, step)?;
         }
         Ok(())
     }
 
+    fn step(&self, worker: &mut Worker, (place, base): Step) -> Result<(), Error> {
+        if self.claimed[place as usize].swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let offset = self.table.row(place).offset;
+        let early = self.early[place as usize];
+        if !early {
+            self.charge(base.quota.as_deref(), self.table.row(place).result)?;
+        }
+        let Worker {
+            inflater, buffer, ..
+        } = worker;
+        let content = self
+            .table
+            .delta(place, inflater, buffer, |delta| {
+                apply::apply(&base.content, delta, self.limits.object)
+            })?
+            .map_err(|source| Error::Delta { offset, source })?;
+        let (kind, depth, quota) = (base.kind, base.depth + 1, base.quota.clone());
+        let base_place = base.place;
+        drop(base);
+        if depth > self.limits.depth {
+            return Err(Exceeded::Depth {
+                limit: self.limits.depth,
+                got: depth,
+            }
+            .into());
+        }
+        if early && let Some(named) = self.names.find(place) {
+            // It is built once more for those on it that came too late.
+            let base = Base::new(kind, content, depth);
+            return self.put(worker, Some(place), named.oid, base, quota);
+        }
+        let oid = worker.namer.name(kind, &content)?;
+        let size = content.len() as u64;
+        show(self.visitor, &oid, kind, size, Some(&content))?;
+        self.count()?;
+        self.names.put(
+            place,
+            &Named {
+                oid,
+                kind,
+                depth,
+                base: base_place,
+            },
+        );
+        let base = Base::new(kind, content, depth);
+        self.put(worker, Some(place), oid, base, quota)
+    }
+
+    /// Counts bytes before they are made: what deltas on a base outside may
+    /// make first, then what all together may.
+    fn charge(&self, quota: Option<&AtomicU64>, bytes: u64) -> Result<(), Error> {
+        let take = |from: &AtomicU64, want: u64| {
+            let had = from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |had| {
+                Some(had.saturating_sub(want))
+            });
+            want - want.min(had.unwrap_or_default())
+        };
+        let rest = quota.map_or(bytes, |quota| take(quota, bytes));
+        match take(&self.allowed, rest) {
+            0 => Ok(()),
+            over => Err(Exceeded::Inflated {
+                limit: self.most,
+                got: self.most.saturating_add(over),
+            }
+            .into()),
+        }
+    }
+
+    /// Stacks up the deltas on an object.
     fn put(
         &self,
-        stack: &mut Vec<(u32, Arc<Waiting>)>,
+        worker: &mut Worker,
+        place: Option<u32>,
         oid: ObjectId,
         base: Base,
-        deltas: Vec<u32>,
+        quota: Option<Arc<AtomicU64>>,
     ) -> Result<(), Error> {
-        if deltas.is_empty() {
+        self.table.deltas_on(place, &oid, &mut worker.deltas);
+        if worker.deltas.is_empty() {
             return Ok(());
         }
         let length = base.content.len() as u64;
         let got = self.waiting.fetch_add(length, Ordering::Relaxed) + length;
         let base = Arc::new(Waiting {
-            oid,
+            place: place.unwrap_or(OUTSIDE),
             kind: base.kind,
             content: base.content,
             depth: base.depth,
+            quota,
             count: Arc::clone(&self.waiting),
         });
         if got > self.limits.waiting {
@@ -227,7 +336,8 @@ impl<'a> Resolver<'a> {
             }
             .into());
         }
-        stack.extend(deltas.into_iter().map(|delta| (delta, Arc::clone(&base))));
+        let deltas = worker.deltas.iter();
+        worker.stack.extend(deltas.map(|d| (*d, Arc::clone(&base))));
         Ok(())
     }
 
@@ -250,10 +360,12 @@ impl<'a> Resolver<'a> {
 
 /// A base some of whose deltas are still to come.
 struct Waiting {
-    oid: ObjectId,
+    place: u32,
     kind: Kind,
     content: Vec<u8>,
     depth: u32,
+    /// What deltas on a base outside may still make.
+    quota: Option<Arc<AtomicU64>>,
     count: Arc<AtomicU64>,
 }
 
@@ -264,10 +376,25 @@ impl Drop for Waiting {
     }
 }
 
-#[derive(Default)]
+/// What one thread works with.
 struct Worker {
     inflater: Inflater,
+    namer: Namer,
     buffer: Vec<u8>,
+    deltas: Vec<u32>,
+    stack: Vec<Step>,
+}
+
+impl Worker {
+    fn new(format: ObjectFormat) -> Self {
+        Self {
+            inflater: Inflater::new(),
+            namer: Namer::new(format),
+            buffer: Vec::new(),
+            deltas: Vec::new(),
+            stack: Vec::new(),
+        }
+    }
 }
 
 /// Shows an object to the visitor.

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gt_pack::entry::{EntryHeader, EntryKind};
-use gt_pack::hash::{FileHasher, ObjectHasher};
+use gt_pack::hash::{self, FileHasher, ObjectHasher};
 use gt_pack::limits::{Exceeded, Limits};
-use gt_pack::verify::{self, Error, NoBases, Seen, Silent, Visitor};
-use gt_pack::{Kind, ObjectFormat};
+use gt_pack::verify::{self, Base, Bases, Error, NoBases, Seen, Silent, Visitor};
+use gt_pack::{Kind, ObjectFormat, ObjectId};
 
 use crate::git::file;
 
@@ -125,6 +125,64 @@ fn a_bomb_is_an_object_where_limits_are_lifted() {
     let format = ObjectFormat::Sha1;
     let verified = verify::pack(&*source, format, &limits, &NoBases, &shown, &Silent).unwrap();
     assert_eq!(verified.entries.iter().map(|e| e.size).max(), Some(size));
+}
+
+/// One large object outside of the pack.
+struct Large(ObjectId, Vec<u8>);
+
+impl Bases for Large {
+    fn find(&self, oid: &ObjectId) -> std::io::Result<Option<Base>> {
+        Ok((*oid == self.0).then(|| Base::new(Kind::Blob, self.1.clone(), 0)))
+    }
+}
+
+#[test]
+fn a_line_in_a_large_file_is_no_bomb() {
+    let format = ObjectFormat::Sha1;
+    let mut limits = Limits::default();
+    (limits.ratio, limits.ratio_floor) = (2, 64 << 10);
+    let content = vec![b'x'; 256 << 10];
+    let oid = hash::object_id(format, Kind::Blob, &content).unwrap();
+    // Deltas that copy all of the base and add a line.
+    let thin = |count: u32, size: u64| {
+        let mut pack = [b"PACK\0\0\0\x02", &count.to_be_bytes()[..]].concat();
+        for n in 0..count {
+            let line = n.to_be_bytes();
+            let mut delta = Vec::new();
+            varint(size, &mut delta);
+            varint(size + 4, &mut delta);
+            // Offset nothing, length 0x040000.
+            delta.extend_from_slice(&[0xc0, 0x04, 4]);
+            delta.extend_from_slice(&line);
+            let header = EntryHeader {
+                kind: EntryKind::RefDelta(oid),
+                size: delta.len() as u64,
+            };
+            header.write(&mut pack);
+            pack.extend_from_slice(&deflate(&delta));
+        }
+        let mut sum = FileHasher::new(format);
+        sum.update(&pack);
+        pack.extend_from_slice(sum.finish().as_bytes());
+        file(pack)
+    };
+    let large = Large(oid, content.clone());
+    let size = content.len() as u64;
+    let judge = |pack: &dyn gt_vfs::ReadAt, bases: &dyn Bases| {
+        verify::pack(pack, format, &limits, bases, &Shown::default(), &Silent)
+    };
+    let verified = judge(&*thin(20, size), &large).unwrap();
+    assert_eq!(verified.external, [oid]);
+    assert!(verified.inflated > 40 * limits.ratio_floor);
+    // The base pays for so many, and not for more.
+    let many = judge(&*thin(60, size), &large);
+    assert!(
+        matches!(many, Err(Error::Limit(Exceeded::Inflated { .. }))),
+        "{many:?}"
+    );
+    // A base that is not there pays for nothing, nor does one that is smaller.
+    assert!(judge(&*thin(20, size), &NoBases).is_err());
+    assert!(judge(&*thin(60, 1 << 40), &large).is_err());
 }
 
 #[test]

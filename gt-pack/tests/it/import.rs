@@ -372,6 +372,44 @@ fn dotgit_tree_refused_by_every_backend() {
     }
 }
 
+/// What `git fetch` refuses under `transfer.fsckObjects` is refused, unless
+/// git's configuration relaxes it.
+#[test]
+fn objects_that_fsck_refuses_are_rejected() {
+    let source = Git::bare();
+    let blob = source.object("blob", b"text\n");
+    let mut entry = b"0100644 padded\0".to_vec();
+    entry.extend_from_slice(blob.as_bytes());
+    let tree = source.object("tree", &entry);
+    let text = format!("tree {tree}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n");
+    let commit = source.object("commit", text.as_bytes());
+    let pack = source.pack(&[blob, tree, commit]);
+    let made = Made::new(0, &[], &[("refs/heads/main", commit)], &pack);
+    let git = Git::bare();
+    let refused = reason(made.import(&git, &[]));
+    assert!(
+        matches!(&refused, Reason::Fsck { first, count: 1 } if first.contains("zeroPaddedFilemode")),
+        "{refused:?}"
+    );
+    git.run(["config", "fetch.fsck.zeroPaddedFilemode", "ignore"]);
+    made.import(&git, &[]).unwrap();
+
+    // A .gitmodules that leads to a command is found in the blob.
+    let source = Git::bare();
+    let modules = b"[submodule \"x\"]\n\tpath = x\n\turl = --upload-pack=touch\n";
+    let blob = source.object("blob", modules);
+    let mut entry = b"100644 .gitmodules\0".to_vec();
+    entry.extend_from_slice(blob.as_bytes());
+    let tree = source.object("tree", &entry);
+    let pack = source.pack(&[blob, tree]);
+    let made = Made::new(0, &[], &[("refs/tags/t", tree)], &pack);
+    let refused = reason(made.import(&Git::bare(), &[]));
+    assert!(
+        matches!(&refused, Reason::Fsck { first, .. } if first.contains("gitmodulesUrl")),
+        "{refused:?}"
+    );
+}
+
 #[test]
 fn wrong_kind_of_link_rejected() {
     let git = Git::init();

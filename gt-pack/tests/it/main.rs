@@ -11,15 +11,22 @@
     )
 )]
 
+mod altered;
+mod bodies;
 mod bundle;
+mod crafted;
 #[cfg(feature = "git")]
 mod encode;
 #[cfg(feature = "git")]
 mod encode_real;
+mod fsck;
 mod git;
 mod hostile;
 #[cfg(feature = "git")]
 mod import;
+mod indexes;
+#[cfg(feature = "git")]
+mod join;
 mod packs;
 #[cfg(feature = "git")]
 mod reel;
@@ -30,5 +37,7 @@ mod refs;
 #[cfg(feature = "git")]
 mod repository;
 mod small;
+#[cfg(feature = "git")]
+mod splice;
 #[cfg(feature = "git")]
 mod together;

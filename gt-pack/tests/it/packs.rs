@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use gt_pack::limits::{Exceeded, Limits};
+use gt_pack::spool::Spool;
 use gt_pack::verify::{self, Base, Bases, Error, NoBases, NoVisitor, Silent, Verified};
 use gt_pack::{Kind, ObjectFormat, ObjectId, hash, index, thin};
 use gt_vfs::ReadAt;
@@ -64,6 +65,82 @@ fn a_pack_of_git_has_gits_indexes() {
         assert!(verified.entries.iter().any(|e| e.depth > 2));
         same_indexes(&pack, &verified);
     }
+}
+
+#[test]
+fn a_pack_is_verified_as_it_comes() {
+    /// Gives a few bytes at a time.
+    struct Slow<'a>(&'a [u8], usize);
+    impl std::io::Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.1 = self.1 * 7 % 1000 + 1;
+            let most = buffer.len().min(self.1);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+    let git = history();
+    let limits = Limits::default();
+    let format = ObjectFormat::Sha1;
+    for args in [&["--delta-base-offset"][..], &[]] {
+        let all = ["pack-objects", "-q", "--stdout", "--all", "--revs"];
+        let pack = git.with([&all, args].concat(), b"");
+        let whole = verify(&*file(&pack[..]), &limits).unwrap();
+        for length in [None, Some(pack.len() as u64)] {
+            let spool = Spool::new(tempfile::tempfile().unwrap()).unwrap();
+            let mut keep = |bytes: &[u8]| spool.append(bytes);
+            let come = verify::stream(
+                &mut Slow(&pack, 3),
+                &mut keep,
+                &spool,
+                length,
+                format,
+                &limits,
+                &NoBases,
+                &NoVisitor,
+                &Silent,
+            );
+            assert_eq!(come.unwrap(), whole);
+            let source = file(&pack[..]);
+            let mut incoming = verify::Incoming::new(format, &limits, length, &NoVisitor);
+            assert!(pack.chunks(1000).all(|piece| incoming.push(piece)));
+            let pushed = incoming.finish(&*source, &NoBases, &Silent).unwrap();
+            assert_eq!(pushed, whole);
+        }
+        for entry in &whole.entries {
+            let source = file(&pack[..]);
+            let (kind, content) = whole.object(&*source, &entry.oid).unwrap().unwrap();
+            assert_eq!(hash::object_id(format, kind, &content), Ok(entry.oid));
+        }
+        let mut incoming = verify::Incoming::new(format, &limits, None, &NoVisitor);
+        let mut altered = pack.clone();
+        altered[100] ^= 0xff;
+        assert!(!altered.chunks(50).all(|piece| incoming.push(piece)));
+        let refused = incoming.finish(&*file(altered), &NoBases, &Silent);
+        assert!(refused.is_err());
+    }
+}
+
+#[test]
+fn one_tree_of_deltas_by_many_threads() {
+    // A star of long chains: all stands on one object.
+    let git = Git::init();
+    for n in 0..30 {
+        git.commit(&[("a.txt", &format!("{}{}", text(1, 300), text(n + 2, 3)))]);
+    }
+    git.run(["repack", "-q", "-adf", "--depth=250", "--window=50"]);
+    let all = ["pack-objects", "-q", "--stdout", "--all", "--revs"];
+    let pack = git.with(all, b"");
+    let source = file(&pack[..]);
+    let verified = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap()
+            .install(|| verify(&*source, &Limits::default()).unwrap())
+    };
+    let one = verified(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(verified(threads), one);
+    }
+    same_indexes(&pack, &one);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 /// Values under keys, in two halves: what is used moves to the young half, and
 /// when that is full the old half is dropped. Costs are in bytes.
-pub(super) struct Cache<K, V> {
+pub(crate) struct Cache<K, V> {
     young: HashMap<K, (V, usize)>,
     old: HashMap<K, (V, usize)>,
     cost: usize,
@@ -14,7 +14,7 @@ pub(super) struct Cache<K, V> {
 
 impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
     /// Returns a cache for values of `capacity` bytes together.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             young: HashMap::new(),
             old: HashMap::new(),
@@ -23,7 +23,7 @@ impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
         }
     }
 
-    pub(super) fn find(&mut self, key: &K) -> Option<V> {
+    pub(crate) fn find(&mut self, key: &K) -> Option<V> {
         if let Some((value, _)) = self.young.get(key) {
             return Some(value.clone());
         }
@@ -32,7 +32,7 @@ impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
         Some(value)
     }
 
-    pub(super) fn insert(&mut self, key: K, value: V, cost: usize) {
+    pub(crate) fn insert(&mut self, key: K, value: V, cost: usize) {
         if cost > self.half {
             return;
         }
@@ -46,7 +46,7 @@ impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
         }
     }
 
-    pub(super) fn forget(&mut self, key: &K) {
+    pub(crate) fn forget(&mut self, key: &K) {
         self.old.remove(key);
         if let Some((_, cost)) = self.young.remove(key) {
             self.cost -= cost;

@@ -1,0 +1,112 @@
+//! Packs that arrive: verified while they come.
+
+use std::io::{self, Read};
+
+use gt_vfs::{ObjectFormat, ReadAt};
+
+use super::pass::{Namer, Taker};
+use super::{Bases, Error, Progress, Verified, Visitor, finish, pass};
+use crate::limits::Limits;
+
+/// Verifies a pack as it comes out of `reader`, to its end.
+///
+/// What came is handed to `keep` before it is read, and must be found in
+/// `source` afterwards, where deltas and their bases are read again: a
+/// [`Spool`](crate::spool::Spool) that `keep` appends to, or a file that is
+/// being downloaded and a reader that waits for its next bytes. `length` is
+/// the length of the whole pack, where it is known beforehand: a pack that
+/// promises too much is then refused at once, not at its end.
+///
+/// # Errors
+/// See [`Error`].
+#[allow(clippy::too_many_arguments, reason = "each is another's to give")]
+pub fn stream(
+    reader: &mut dyn Read,
+    keep: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    source: &dyn ReadAt,
+    length: Option<u64>,
+    format: ObjectFormat,
+    limits: &Limits,
+    bases: &dyn Bases,
+    visitor: &dyn Visitor,
+    progress: &dyn Progress,
+) -> Result<Verified, Error> {
+    let mut next = |buffer: &mut [u8]| {
+        let read = reader.read(buffer)?;
+        keep(&buffer[..read])?;
+        Ok(read)
+    };
+    let pass = pass::read(&mut next, length, format, limits, visitor, progress)?;
+    finish::finish(pass, source, format, limits, bases, visitor, progress)
+}
+
+/// A pack that is pushed, piece by piece, by whoever receives it.
+///
+/// Objects are inflated, hashed and shown to the visitor by the thread that
+/// pushes; only the deltas wait for [`finish`](Self::finish).
+pub struct Incoming<'a> {
+    format: ObjectFormat,
+    limits: Limits,
+    visitor: &'a dyn Visitor,
+    taker: Taker,
+    namer: Namer<'a>,
+    fault: Option<Error>,
+}
+
+impl<'a> Incoming<'a> {
+    /// Returns a pack of which nothing has come. `length` is that of the
+    /// whole pack, where it is known beforehand.
+    pub fn new(
+        format: ObjectFormat,
+        limits: &Limits,
+        length: Option<u64>,
+        visitor: &'a dyn Visitor,
+    ) -> Self {
+        Self {
+            format,
+            limits: limits.clone(),
+            visitor,
+            taker: Taker::new(format, limits, length),
+            namer: Namer::new(format, limits, visitor),
+            fault: None,
+        }
+    }
+
+    /// Takes the next bytes, and tells whether the pack can still be good:
+    /// after `false` nothing more need be fetched, and
+    /// [`finish`](Self::finish) says why.
+    pub fn push(&mut self, bytes: &[u8]) -> bool {
+        if self.fault.is_some() || self.namer.has_failed() {
+            return false;
+        }
+        let namer = &self.namer;
+        let mut full = |batch| namer.name(batch);
+        self.fault = self.taker.push(bytes, namer, &mut full).err();
+        self.fault.is_none() && !self.namer.has_failed()
+    }
+
+    /// Ends the pack, all of which lies in `source` now: resolves its deltas,
+    /// on all threads.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn finish(
+        mut self,
+        source: &dyn ReadAt,
+        bases: &dyn Bases,
+        progress: &dyn Progress,
+    ) -> Result<Verified, Error> {
+        self.namer.name(self.taker.last());
+        let outcome = self.fault.map_or(Ok(()), Err);
+        let pass = self.taker.finish(self.namer, outcome)?;
+        finish::finish(
+            pass,
+            source,
+            self.format,
+            &self.limits,
+            bases,
+            self.visitor,
+            progress,
+        )
+    }
+}
