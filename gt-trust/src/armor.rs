@@ -76,7 +76,7 @@ fn end(label: &str) -> String {
 }
 
 /// RFC 9580 section 6.1.1.
-fn crc24(bytes: &[u8]) -> [u8; 3] {
+pub(crate) fn crc24(bytes: &[u8]) -> [u8; 3] {
     let mut crc: u32 = 0x00b7_04ce;
     for byte in bytes {
         crc ^= u32::from(*byte) << 16;

@@ -17,7 +17,7 @@ use crate::rid::{Identity, Rid};
 pub use crate::refs::Pattern;
 pub use delegate::{Delegate, SshKey};
 pub use error::Error;
-pub use rule::{Rule, Which, Who};
+pub use rule::{Rule, Signed, Which, Who};
 
 /// A charter that is well-formed, with the bytes that say it.
 #[derive(Clone, Debug, PartialEq, Eq)]

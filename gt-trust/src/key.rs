@@ -44,7 +44,7 @@ impl Checks {
         Self(limits::OFFER_CHECKS)
     }
 
-    fn spend(&mut self) -> Result<(), Fault> {
+    pub(crate) fn spend(&mut self) -> Result<(), Fault> {
         self.0 = self.0.checked_sub(1).ok_or(Fault::TooManyChecks)?;
         Ok(())
     }
@@ -165,22 +165,25 @@ impl Keyring {
         payload: &[u8],
         now: Time,
     ) -> Result<Signer, Fault> {
-        self.verify_within(signature, payload, now, &mut Checks::new())
+        self.verify_within(signature, payload, now, false, &mut Checks::new())
     }
 
-    /// Does the same with what is left of a budget.
+    /// Does the same with what is left of a budget; with `forgive`, a key that
+    /// its holder has retired or replaced counts as before.
     pub(crate) fn verify_within(
         &self,
         signature: &Signature,
         payload: &[u8],
         now: Time,
+        forgive: bool,
         checks: &mut Checks,
     ) -> Result<Signer, Fault> {
         signature.check_date(now)?;
         let mut found: Option<Signer> = None;
         let mut fault: Option<Fault> = None;
+        let mut retired = false;
         for certificate in &self.certificates {
-            match certificate.verify(signature, payload, now, checks) {
+            match certificate.verify(signature, payload, now, forgive, checks) {
                 Ok(signer) if found.is_some_and(|other| other.primary != signer.primary) => {
                     return Err(Fault::Adopted);
                 }
@@ -188,11 +191,71 @@ impl Keyring {
                 // One copy of a certificate knows of the revocation: the
                 // others are older, or were stripped of it.
                 Err(Fault::KeyRevoked) => return Err(Fault::KeyRevoked),
+                Err(Fault::KeyRetired) => retired = true,
                 Err(Fault::NoSuchKey) => {}
                 Err(other) => fault = Some(other),
             }
         }
+        if retired {
+            return Err(Fault::KeyRetired);
+        }
         found.ok_or(fault.unwrap_or(Fault::NoSuchKey))
+    }
+}
+
+impl Keyring {
+    /// Joins keyrings into one that holds each of these keys once: the first
+    /// certificate of it, or the first that the key itself has revoked.
+    /// What cannot be read is left out.
+    pub fn joined(keyrings: &[Vec<u8>], of: &[Fingerprint]) -> Vec<u8> {
+        let mut all = Vec::new();
+        for key in of {
+            let copies: Vec<Vec<u8>> = keyrings
+                .iter()
+                .filter_map(|bytes| bytes_of(bytes, key))
+                .collect();
+            let is_revoked = |bytes: &&Vec<u8>| {
+                Self::parse(bytes, Some(&[*key])).is_ok_and(|ring| ring.is_revoked(key))
+            };
+            let chosen = copies.iter().find(is_revoked).or(copies.first());
+            all.extend(chosen.into_iter().flatten());
+        }
+        all
+    }
+
+    /// Tells whether any certificate of a key is revoked by the key itself,
+    /// for whatever reason.
+    pub fn is_revoked(&self, primary: &Fingerprint) -> bool {
+        let mut checks = Checks::new();
+        let of_key = |c: &&Certificate| c.fingerprint() == *primary;
+        self.certificates
+            .iter()
+            .filter(of_key)
+            .any(|certificate| certificate.is_revoked(&mut checks))
+    }
+}
+
+/// Returns the packets of the certificate of a primary key, if it is there.
+fn bytes_of(bytes: &[u8], of: &Fingerprint) -> Option<Vec<u8>> {
+    let decoded = bytes
+        .starts_with(b"-----")
+        .then(|| armor::decode(bytes, LABEL).unwrap_or_default());
+    let bytes = decoded.as_deref().unwrap_or(bytes);
+    let mut rest = Packets::new(bytes);
+    let (mut start, mut inside) = (0, false);
+    loop {
+        let at = bytes.len() - rest.left();
+        match rest.next() {
+            Some(Ok(packet)) if packet.tag == packets::PUBLIC_KEY => {
+                if inside {
+                    return Some(bytes[start..at].to_vec());
+                }
+                inside = Certificate::fingerprint_of(&packet) == Some(*of);
+                start = at;
+            }
+            Some(Ok(_)) => {}
+            None | Some(Err(_)) => return inside.then(|| bytes[start..at].to_vec()),
+        }
     }
 }
 

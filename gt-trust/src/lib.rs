@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod armor;
+pub mod belief;
+mod certificate;
 pub mod charter;
 pub mod fingerprint;
 pub mod grammar;
@@ -9,6 +11,7 @@ pub mod key;
 pub mod limits;
 pub mod mark;
 pub mod number;
+pub mod object;
 pub mod offer;
 pub mod oid;
 mod packets;
@@ -18,7 +21,9 @@ pub mod rid;
 pub mod seal;
 pub mod signature;
 pub mod signer;
+pub mod ssh;
 pub mod statement;
+pub mod web;
 
 pub use charter::Charter;
 pub use fingerprint::Fingerprint;

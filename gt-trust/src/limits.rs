@@ -48,6 +48,28 @@ pub const OFFER_CHECKS: usize = 1024;
 /// revocations): newest first, so that a flood of forged ones costs a few
 /// milliseconds and then refuses the certificate.
 pub const CERTIFICATE_CHECKS: usize = 64;
+/// Bytes of one certificate in a person's keyring. The largest of the Debian
+/// keyring has 0.4 MB; certificates flooded on key servers have up to 20 MB.
+pub const ONE_CERTIFICATE: usize = 4 << 20;
+/// Signatures under one user id, key or subkey of a person's keyring: the most
+/// in the Debian keyring are 192.
+pub const SIGNATURES: usize = 8192;
+/// User ids, and subkeys, of one certificate.
+pub const COMPONENTS: usize = 1024;
+/// Signatures in one certificate that may prove forged before it is given up:
+/// each costs up to a millisecond.
+pub const FORGED: usize = 256;
+/// Bytes of all keyrings that are read together: ten times the Debian keyring.
+pub const KEYRINGS: usize = 320 << 20;
+/// Certificates in all keyrings that are read together.
+pub const CERTIFICATES_READ: usize = 1 << 17;
+/// Bytes of a list of ownertrust: some 20,000 keys.
+pub const OWNERTRUST: usize = 1 << 20;
+/// Bytes of a pattern on a trust signature, and of a name that one is held
+/// against: matching takes their product.
+pub const PATTERN: usize = 1024;
+/// Results that the cache of verified signatures may hold.
+pub const CACHED: usize = 1 << 20;
 /// Objects in a pack of an offer.
 pub const OFFER_OBJECTS: usize = 128;
 /// Inflated bytes of a pack of an offer, in all.
@@ -59,3 +81,28 @@ pub const FUTURE: Seconds = Seconds::days(1);
 pub const LIFETIME: Seconds = Seconds::days(90);
 /// How long a statement may last at most.
 pub const LONGEST_LIFETIME: Seconds = Seconds::days(400);
+/// Bytes of the signature in a commit or tag, with whatever follows on it: an
+/// RSA 16384 in armour several times over.
+pub const OBJECT_SIGNATURE: usize = 64 << 10;
+/// Bytes of a commit or tag that is verified: messages of megabytes exist, and
+/// every signature costs a digest of all of it.
+pub const OBJECT: usize = 64 << 20;
+/// Merged tags that one commit may bring along: an octopus has a few arms.
+pub const MERGE_TAGS: usize = 64;
+/// Bytes of all keyring files together that are searched for a key: ten times
+/// the keyring of Debian.
+pub const RINGS: usize = 512 << 20;
+/// Certificates that may be read to verify one signature: those that hold the
+/// key it names. More of them than one is a collision or an attack.
+pub const CANDIDATES: usize = 16;
+/// Bytes of a file of allowed signers, or of revoked SSH keys.
+pub const SIGNERS: usize = 16 << 20;
+/// Bytes of one SSH signature: an RSA key of 16384 bits and as much signature.
+pub const SSH_SIGNATURE: usize = 32 << 10;
+/// Charters from the first to the newest: a new one every week for twenty
+/// years.
+pub const EPOCHS: usize = 1024;
+/// Pieces of evidence that are weighed: one for every delegate.
+pub const EVIDENCE: usize = DELEGATES;
+/// Pairs of seals in one offer that may be looked at as evidence.
+pub const GOSSIP: usize = 8;

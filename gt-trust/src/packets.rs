@@ -23,6 +23,7 @@ pub(crate) const PUBLIC_KEY: u8 = 6;
 pub(crate) const TRUST: u8 = 12;
 pub(crate) const USER_ID: u8 = 13;
 pub(crate) const PUBLIC_SUBKEY: u8 = 14;
+pub(crate) const USER_ATTRIBUTE: u8 = 17;
 pub(crate) const MARKER: u8 = 10;
 
 /// The bytes end inside of a packet, or are none.
@@ -32,6 +33,11 @@ pub(crate) struct Broken;
 impl<'a> Packets<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
+    }
+
+    /// Returns how many bytes were not cut yet.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
     }
 }
 
@@ -53,6 +59,15 @@ impl<'a> Iterator for Packets<'a> {
             }
         }
     }
+}
+
+/// Appends a packet with a header of the present form.
+pub(crate) fn write(tag: u8, body: &[u8], to: &mut Vec<u8>) {
+    to.push(0xc0 | tag);
+    to.push(0xff);
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    to.extend(length.to_be_bytes());
+    to.extend(body);
 }
 
 /// Cuts off the first packet. Lengths that are not known beforehand (partial,

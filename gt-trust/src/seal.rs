@@ -7,12 +7,15 @@
 mod subject;
 mod tagger;
 
+use crate::charter::Delegate;
+use crate::fingerprint::Fingerprint;
 use crate::grammar;
-use crate::key::{Checks, Keyring, Signer};
+use crate::key::{Checks, Keyring};
 use crate::limits;
 use crate::number::Time;
 use crate::oid::{ObjectFormat, Oid};
-use crate::signature::{Fault, Signature};
+use crate::signature::{self, Fault};
+use crate::ssh;
 
 pub use subject::Subject;
 pub use tagger::{Tagger, TaggerError};
@@ -24,6 +27,28 @@ pub struct Seal {
     bytes: Vec<u8>,
     unsigned: Unsigned,
     signature: Signature,
+}
+
+/// The signature of a seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Signature {
+    /// By an OpenPGP key.
+    OpenPgp(signature::Signature),
+    /// By an SSH key.
+    Ssh(ssh::Signature),
+}
+
+/// Whose seal it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SealedBy {
+    /// The one whom a charter may name.
+    pub delegate: Delegate,
+    /// The OpenPGP key that signed: the primary or one of its subkeys.
+    pub key: Option<Fingerprint>,
+    /// When, by the signature's own word, or else the tag's.
+    pub created: Time,
 }
 
 /// A seal before its signature: the bytes that get signed.
@@ -114,13 +139,18 @@ impl Seal {
         let (payload, armored) = bytes.split_at(at);
         let unsigned = Unsigned::parse(payload)?;
         if armored.starts_with(b"-----BEGIN SSH ") {
-            return Err(Error::Format("ssh"));
+            let signature = ssh::Signature::parse_strict(armored).map_err(Fault::from)?;
+            return Ok(Self {
+                signature: Signature::Ssh(signature),
+                unsigned,
+                bytes: bytes.to_vec(),
+            });
         }
         if armored.starts_with(b"-----BEGIN SIGNED ") {
             return Err(Error::Format("x509"));
         }
         Ok(Self {
-            signature: Signature::from_armor(armored)?,
+            signature: Signature::OpenPgp(signature::Signature::from_armor(armored)?),
             unsigned,
             bytes: bytes.to_vec(),
         })
@@ -157,22 +187,49 @@ impl Seal {
         &self.signature
     }
 
-    /// Says who made it.
+    /// Says who made it. An SSH key speaks for itself; an OpenPGP key must be
+    /// in the keyring.
     ///
     /// # Errors
     /// Why the signature does not count.
-    pub fn verify(&self, keyring: &Keyring, now: Time) -> Result<Signer, Fault> {
-        keyring.verify(&self.signature, self.payload(), now)
+    pub fn verify(&self, keyring: &Keyring, now: Time) -> Result<SealedBy, Fault> {
+        self.verify_within(keyring, now, false, &mut Checks::new())
     }
 
-    /// Does the same with what is left of a budget.
+    /// Does the same with what is left of a budget; see
+    /// [`Keyring::verify_within`].
     pub(crate) fn verify_within(
         &self,
         keyring: &Keyring,
         now: Time,
+        forgive: bool,
         checks: &mut Checks,
-    ) -> Result<Signer, Fault> {
-        keyring.verify_within(&self.signature, self.payload(), now, checks)
+    ) -> Result<SealedBy, Fault> {
+        match &self.signature {
+            Signature::OpenPgp(signature) => {
+                let signer =
+                    keyring.verify_within(signature, self.payload(), now, forgive, checks)?;
+                Ok(SealedBy {
+                    delegate: Delegate::OpenPgp(signer.primary),
+                    key: Some(signer.key),
+                    created: signer.created,
+                })
+            }
+            Signature::Ssh(signature) => {
+                // It bears no date of its own; the tag's is among what it signs.
+                let created = self.tagger().time();
+                if created > now + limits::FUTURE {
+                    return Err(Fault::Future(created - now));
+                }
+                checks.spend()?;
+                let key = signature.verify(ssh::NAMESPACE, self.payload())?;
+                Ok(SealedBy {
+                    delegate: Delegate::Ssh(key.fingerprint()),
+                    key: None,
+                    created,
+                })
+            }
+        }
     }
 
     /// Returns the tag's own name in a repository of this format.
@@ -210,7 +267,7 @@ pub enum Error {
     #[error("expected a signature, got none")]
     Unsigned,
     /// A signature that git knows and gt does not take yet.
-    #[error("expected a signature of format openpgp, got {0}, which is not supported yet")]
+    #[error("expected a signature of format openpgp or ssh, got {0}, which is not supported")]
     Format(&'static str),
     /// The signature.
     #[error(transparent)]

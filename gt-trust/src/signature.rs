@@ -1,5 +1,6 @@
 //! One OpenPGP signature on bytes, and whether its form is acceptable.
 
+mod detached;
 mod fault;
 
 use pgp::crypto::hash::HashAlgorithm;
@@ -13,6 +14,8 @@ use crate::number::{Seconds, Time};
 use crate::packets::{self, Packets};
 
 pub use crate::armor::Error as ArmorError;
+pub use detached::Detached;
+pub(crate) use detached::{BEGINS, dearmor};
 pub use fault::Fault;
 
 /// A signature whose form is acceptable: one packet of version 4 or 6, made

@@ -8,6 +8,7 @@
 
 use std::str::FromStr;
 
+use crate::charter::Delegate;
 use crate::fingerprint::Fingerprint;
 use crate::key::{Keyring, Signer};
 use crate::number::Time;
@@ -19,6 +20,8 @@ use crate::signature::{Fault, Signature};
 pub enum Format {
     /// `openpgp`, git's own default.
     OpenPgp,
+    /// `ssh`.
+    Ssh,
 }
 
 impl Format {
@@ -35,6 +38,7 @@ impl Format {
     pub fn default_program(self) -> &'static str {
         match self {
             Self::OpenPgp => "gpg",
+            Self::Ssh => "ssh-keygen",
         }
     }
 }
@@ -45,6 +49,7 @@ impl FromStr for Format {
     fn from_str(text: &str) -> Result<Self, UnsupportedFormat> {
         match text {
             "openpgp" => Ok(Self::OpenPgp),
+            "ssh" => Ok(Self::Ssh),
             _ => Err(UnsupportedFormat(text.chars().take(32).collect())),
         }
     }
@@ -52,7 +57,7 @@ impl FromStr for Format {
 
 /// Git could sign so; gt cannot yet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected gpg.format openpgp, got {0:?}, which is not supported yet")]
+#[error("expected gpg.format openpgp or ssh, got {0:?}, which is not supported")]
 pub struct UnsupportedFormat(pub String);
 
 /// Returns the arguments with which the program signs its standard input:
@@ -60,6 +65,18 @@ pub struct UnsupportedFormat(pub String);
 /// `Name <mail>`).
 pub fn sign_args(key: &str) -> Vec<String> {
     ["--status-fd=2", "-bsau", key].map(str::to_owned).into()
+}
+
+/// Returns the arguments with which ssh-keygen signs its standard input by the
+/// key in a file; with `agent` the file is a public key whose secret half an
+/// agent has.
+pub fn ssh_sign_args(file: &str, agent: bool) -> Vec<String> {
+    let agent = agent.then_some("-U");
+    ["-Y", "sign", "-n", crate::ssh::NAMESPACE, "-f", file]
+        .into_iter()
+        .chain(agent)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Returns the arguments with which the program writes the certificate of this
@@ -94,7 +111,7 @@ pub fn check(
     let signature = Signature::from_armor(armored)?;
     let signer = keyring.verify(&signature, payload, now)?;
     if signer.primary != *delegate {
-        return Err(Fault::NotADelegate(signer.primary));
+        return Err(Fault::NotADelegate(Delegate::OpenPgp(signer.primary)));
     }
     Ok(signer)
 }
@@ -107,7 +124,8 @@ mod tests {
     fn other_formats_are_refused_by_name() {
         assert_eq!(Format::of_config(None), Ok(Format::OpenPgp));
         assert_eq!(Format::of_config(Some("openpgp")), Ok(Format::OpenPgp));
-        for name in ["ssh", "x509", "OpenPGP", ""] {
+        assert_eq!(Format::of_config(Some("ssh")), Ok(Format::Ssh));
+        for name in ["x509", "OpenPGP", ""] {
             let error = Format::of_config(Some(name)).unwrap_err();
             assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
         }

@@ -13,8 +13,7 @@ use crate::fingerprint::Fingerprint;
 pub enum Delegate {
     /// An OpenPGP key: `openpgp:` and the fingerprint of its primary key.
     OpenPgp(Fingerprint),
-    /// An SSH key: `ssh:` and its fingerprint. Well-formed in a charter, but
-    /// no seal of one is accepted yet.
+    /// An SSH key: `ssh:` and its fingerprint.
     Ssh(SshKey),
 }
 
@@ -34,6 +33,11 @@ impl Delegate {
 pub struct SshKey([u8; 32]);
 
 impl SshKey {
+    /// Returns the fingerprint with these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the SHA-256 of the key's blob.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -1,8 +1,5 @@
-//! Rules for some refs: the grammar of them.
-//!
-//! No rule is enforced yet, so a charter that has one is well-formed and is
-//! refused by [`judge`](crate::judge()): what would be ignored must not look
-//! as if it held.
+//! Rules for some refs: who may move them, how, and whose signatures the
+//! commits must bear.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +9,10 @@ use crate::grammar::number;
 use crate::refs::Pattern;
 
 /// What holds of the refs that a pattern takes in; written as
-/// `<pattern> <who> <threshold> <which moves>`.
+/// `<pattern> <who> <threshold> <which moves>`, and `signed-tip` or
+/// `signed-commits` after it where signatures are asked for.
+///
+/// Every rule whose pattern takes a ref in must be fulfilled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rule {
@@ -24,16 +24,39 @@ pub struct Rule {
     pub threshold: u64,
     /// Which moves are allowed.
     pub which: Which,
+    /// Which commits must be signed by one of `who`.
+    pub signed: Signed,
 }
 
 impl Rule {
-    /// Returns a rule.
+    /// Returns a rule that asks for no signatures of commits.
     pub fn new(pattern: Pattern, who: Who, threshold: u64, which: Which) -> Self {
         Self {
             pattern,
             who,
             threshold,
             which,
+            signed: Signed::No,
+        }
+    }
+
+    /// Asks for signatures of commits.
+    #[must_use]
+    pub fn signed(mut self, signed: Signed) -> Self {
+        self.signed = signed;
+        self
+    }
+
+    /// Reads the form that stands after `Rule:` in a charter.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::from_line(text)
+    }
+
+    /// Tells whether a delegate is one of those whose seals count for it.
+    pub fn counts(&self, delegate: &Delegate) -> bool {
+        match &self.who {
+            Who::Any => true,
+            Who::Some(names) => names.contains(delegate),
         }
     }
 
@@ -44,6 +67,10 @@ impl Rule {
             who: words.next()?.parse().ok()?,
             threshold: number(words.next()?)?,
             which: words.next()?.parse().ok()?,
+            signed: match words.next() {
+                Some(word) => Signed::from_word(word)?,
+                None => Signed::No,
+            },
         };
         words.next().is_none().then_some(rule)
     }
@@ -71,8 +98,9 @@ impl fmt::Display for Rule {
             who,
             threshold,
             which,
+            signed,
         } = self;
-        write!(f, "{pattern} {who} {threshold} {which}")
+        write!(f, "{pattern} {who} {threshold} {which}{}", signed.suffix())
     }
 }
 
@@ -148,6 +176,37 @@ impl FromStr for Which {
     }
 }
 
+/// Which commits must be signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Signed {
+    /// None.
+    #[default]
+    No,
+    /// What the ref names: a commit, or an annotated tag.
+    Tip,
+    /// Every commit that was not published before.
+    Every,
+}
+
+impl Signed {
+    fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "signed-tip" => Some(Self::Tip),
+            "signed-commits" => Some(Self::Every),
+            _ => None,
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::No => "",
+            Self::Tip => " signed-tip",
+            Self::Every => " signed-commits",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,10 +217,14 @@ mod tests {
         for good in [
             "refs/heads/main any 2 fast-forward".to_owned(),
             format!("refs/tags/* openpgp:{key} 1 immutable"),
+            "refs/tags/* any 1 immutable signed-tip".to_owned(),
+            "refs/heads/* any 1 free signed-commits".to_owned(),
         ] {
             assert_eq!(Rule::from_line(&good).unwrap().to_string(), good);
         }
         assert!(Rule::from_line("refs/tags/* any 1 free ").is_none());
+        assert!(Rule::from_line("refs/tags/* any 1 free signed").is_none());
+        assert!(Rule::from_line("refs/tags/* any 1 free signed-tip x").is_none());
         assert!(Rule::from_line("refs/tags/* any  1 free").is_none());
     }
 }

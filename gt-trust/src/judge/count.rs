@@ -1,11 +1,12 @@
 //! Counting seals: how many different delegates stand behind a statement?
 
 use super::SealFault;
+use crate::belief::{Belief, Believes};
 use crate::charter::{Charter, Delegate};
-use crate::key::{Checks, Keyring, Signer};
+use crate::key::{Checks, Keyring};
 use crate::limits;
 use crate::number::Time;
-use crate::seal::{Seal, Subject};
+use crate::seal::{Seal, SealedBy, Subject};
 use crate::signature::Fault;
 use crate::statement::Statement;
 
@@ -13,82 +14,132 @@ use crate::statement::Statement;
 #[derive(Debug, Default)]
 pub(super) struct Count {
     /// One entry for each delegate.
-    pub(super) sealed_by: Vec<Signer>,
+    pub(super) sealed_by: Vec<SealedBy>,
     /// The seals that count, in the same order.
     pub(super) seals: Vec<Vec<u8>>,
     /// What was wrong with the others.
     pub(super) faults: Vec<SealFault>,
 }
 
-/// Counts the delegates that sealed this very statement. A delegate is a
-/// primary key: however many subkeys signed, it counts once.
-pub(super) fn count(
-    charter: &Charter,
-    statement: &Statement,
-    seals: &[Vec<u8>],
-    keyring: &Keyring,
-    now: Time,
-) -> Count {
-    let subject = Subject::of_statement(statement);
-    let mut count = Count::default();
-    let mut checks = Checks::new();
-    let mut in_vain = 0;
-    for bytes in seals {
-        let seal = match Seal::parse(bytes) {
-            Ok(seal) => seal,
-            Err(error) => {
-                count.faults.push(error.into());
-                continue;
+/// All that is known of keys when seals are verified.
+pub(super) struct Court<'a> {
+    /// Every certificate, those of the offer among them.
+    pub(super) keyring: &'a Keyring,
+    /// Those that were held before; `None` for a newcomer, who cannot tell
+    /// when a revocation was published.
+    pub(super) held: Option<&'a Keyring>,
+    pub(super) believes: Option<&'a dyn Believes>,
+    pub(super) now: Time,
+    /// How many signatures may still be computed.
+    pub(super) checks: std::cell::RefCell<Checks>,
+}
+
+/// Who among the delegates of a charter counts for one statement.
+pub(super) struct Jury<'a> {
+    pub(super) charter: &'a Charter,
+    /// Those that have sealed the charter.
+    pub(super) confirmed: &'a [Delegate],
+    /// Those that have equivocated before.
+    pub(super) void: &'a [Delegate],
+}
+
+impl Court<'_> {
+    /// Says who made a seal.
+    ///
+    /// A key that its holder has retired counts until the statement that said
+    /// so, that one included: where it was known before, it counts no more.
+    pub(super) fn sealed_by(&self, seal: &Seal) -> Result<SealedBy, Fault> {
+        let checks = &mut self.checks.borrow_mut();
+        match seal.verify_within(self.keyring, self.now, false, checks) {
+            Err(Fault::KeyRetired) => {
+                let held = self.held.ok_or(Fault::KeyRetired)?;
+                match seal.verify_within(held, self.now, false, checks) {
+                    Err(Fault::KeyRetired | Fault::KeyRevoked) => Err(Fault::KeyRetired),
+                    _ => seal.verify_within(self.keyring, self.now, true, checks),
+                }
             }
-        };
-        // A charter's seal travels with it and counts for the charter only.
-        if matches!(seal.subject(), Subject::Charter { .. }) {
-            continue;
-        }
-        if *seal.subject() != subject {
-            count.faults.push(SealFault::OtherSubject);
-            continue;
-        }
-        if in_vain == limits::SEAL_CHECKS {
-            count.faults.push(SealFault::TooMany);
-            break;
-        }
-        match verify(charter, &seal, keyring, now, &mut checks) {
-            Ok(signer) if count.has(&signer) => {
-                in_vain += 1;
-                count.faults.push(SealFault::Again(signer.primary));
-            }
-            Ok(signer) => {
-                count.sealed_by.push(signer);
-                count.seals.push(bytes.clone());
-            }
-            Err(fault) => {
-                in_vain += 1;
-                count.faults.push(fault.into());
-            }
+            other => other,
         }
     }
-    count
+
+    /// Says which delegate made a seal, if it counts.
+    pub(super) fn verify(&self, jury: &Jury<'_>, seal: &Seal) -> Result<SealedBy, Fault> {
+        let sealer = self.sealed_by(seal)?;
+        let who = &sealer.delegate;
+        if !jury.charter.delegates.contains(who) {
+            return Err(Fault::NotADelegate(who.clone()));
+        }
+        if !jury.confirmed.contains(who) {
+            return Err(Fault::NotConfirmed(who.clone()));
+        }
+        if jury.void.contains(who) {
+            return Err(Fault::Equivocated(who.clone()));
+        }
+        match (self.believes, who) {
+            (None, _) => {}
+            (Some(believes), Delegate::OpenPgp(primary)) => {
+                match believes.belief(primary, self.now) {
+                    Belief::Trusted => {}
+                    Belief::Unknown(why) | Belief::Refused(why) => {
+                        return Err(Fault::NotBelieved(who.clone(), why));
+                    }
+                }
+            }
+            (Some(_), Delegate::Ssh(_)) => {
+                let why = "nobody certifies SSH keys".to_owned();
+                return Err(Fault::NotBelieved(who.clone(), why));
+            }
+        }
+        Ok(sealer)
+    }
+
+    /// Counts the delegates that sealed this very statement. A delegate is a
+    /// primary key: however many subkeys signed, it counts once.
+    pub(super) fn count(&self, jury: &Jury<'_>, statement: &Statement, seals: &[Vec<u8>]) -> Count {
+        let subject = Subject::of_statement(statement);
+        let mut count = Count::default();
+        let mut in_vain = 0;
+        for bytes in seals {
+            let seal = match Seal::parse(bytes) {
+                Ok(seal) => seal,
+                Err(error) => {
+                    count.faults.push(error.into());
+                    continue;
+                }
+            };
+            // A charter's seal travels with it and counts for the charter only.
+            if matches!(seal.subject(), Subject::Charter { .. }) {
+                continue;
+            }
+            if *seal.subject() != subject {
+                count.faults.push(SealFault::OtherSubject);
+                continue;
+            }
+            if in_vain == limits::SEAL_CHECKS {
+                count.faults.push(SealFault::TooMany);
+                break;
+            }
+            match self.verify(jury, &seal) {
+                Ok(sealer) if count.has(&sealer.delegate) => {
+                    in_vain += 1;
+                    count.faults.push(SealFault::Again(sealer.delegate));
+                }
+                Ok(sealer) => {
+                    count.sealed_by.push(sealer);
+                    count.seals.push(bytes.clone());
+                }
+                Err(fault) => {
+                    in_vain += 1;
+                    count.faults.push(fault.into());
+                }
+            }
+        }
+        count
+    }
 }
 
 impl Count {
-    fn has(&self, signer: &Signer) -> bool {
-        self.sealed_by.iter().any(|s| s.primary == signer.primary)
+    fn has(&self, delegate: &Delegate) -> bool {
+        self.sealed_by.iter().any(|s| s.delegate == *delegate)
     }
-}
-
-/// Says which delegate made a seal.
-pub(super) fn verify(
-    charter: &Charter,
-    seal: &Seal,
-    keyring: &Keyring,
-    now: Time,
-    checks: &mut Checks,
-) -> Result<Signer, Fault> {
-    let signer = seal.verify_within(keyring, now, checks)?;
-    let delegate = Delegate::OpenPgp(signer.primary);
-    if !charter.delegates.contains(&delegate) {
-        return Err(Fault::NotADelegate(signer.primary));
-    }
-    Ok(signer)
 }

@@ -1,13 +1,14 @@
 //! Evidence: two seals by one delegate on two statements of one place.
 
-use super::count::{self, Count};
+use super::count::{Count, Court, Jury};
 use super::{Receiver, seals_of};
-use crate::charter::Charter;
-use crate::fingerprint::Fingerprint;
+use crate::charter::{Charter, Delegate};
 use crate::grammar::{self, Lines, Text, number};
 use crate::key::{Checks, Keyring};
+use crate::limits;
 use crate::mark::Mark;
 use crate::number::Time;
+use crate::rid::Rid;
 use crate::seal::{self, Seal};
 use crate::signature::Fault;
 
@@ -15,6 +16,7 @@ use crate::signature::Fault;
 /// can verify who holds the charter and the certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
+    repository: Rid,
     seals: [Vec<u8>; 2],
     marks: [Mark; 2],
 }
@@ -41,9 +43,27 @@ impl Evidence {
             return Err(EvidenceError::NoRivals);
         }
         Ok(Self {
+            repository: one.subject().repository(),
             seals: [one.as_bytes().to_vec(), other.as_bytes().to_vec()],
             marks: [first, second],
         })
+    }
+
+    /// Pairs seals that name two statements of one place; nothing is verified.
+    /// At most [`limits::GOSSIP`] pairs, since each costs two signatures.
+    pub(super) fn among(seals: &[Vec<u8>]) -> Vec<Self> {
+        let read = |bytes: &Vec<u8>| Seal::parse(bytes).ok()?.subject().mark();
+        let marks: Vec<Option<Mark>> = seals.iter().map(read).collect();
+        let mut all = Vec::new();
+        for (n, mark) in marks.iter().enumerate() {
+            for (m, other) in marks.iter().enumerate().take(n) {
+                let rivals = matches!((mark, other), (Some(a), Some(b)) if a.rivals(b));
+                if rivals && all.len() < limits::GOSSIP {
+                    all.extend(Self::new(&seals[n], &seals[m]).ok());
+                }
+            }
+        }
+        all
     }
 
     /// Reads the file, or what a peer sent.
@@ -75,6 +95,11 @@ impl Evidence {
         text.finish()
     }
 
+    /// Returns the repository of both statements.
+    pub fn repository(&self) -> Rid {
+        self.repository
+    }
+
     /// Returns both seals, that of the smaller identity first.
     pub fn seals(&self) -> &[Vec<u8>; 2] {
         &self.seals
@@ -94,10 +119,22 @@ impl Evidence {
         charter: &Charter,
         keyring: &Keyring,
         now: Time,
-    ) -> Result<Fingerprint, EvidenceError> {
-        let by = |bytes: &[u8]| -> Result<Fingerprint, EvidenceError> {
+    ) -> Result<Delegate, EvidenceError> {
+        let court = Court {
+            keyring,
+            held: Some(keyring),
+            believes: None,
+            now,
+            checks: Checks::new().into(),
+        };
+        let jury = Jury {
+            charter,
+            confirmed: &charter.delegates,
+            void: &[],
+        };
+        let by = |bytes: &[u8]| -> Result<Delegate, EvidenceError> {
             let seal = Seal::parse(bytes)?;
-            Ok(count::verify(charter, &seal, keyring, now, &mut Checks::new())?.primary)
+            Ok(court.verify(&jury, &seal)?.delegate)
         };
         let [one, other] = &self.seals;
         let (one, other) = (by(one)?, by(other)?);
@@ -114,20 +151,19 @@ pub(super) fn find(
     receiver: &Receiver<'_>,
     held: Mark,
     count: &Count,
-    keyring: &Keyring,
-    now: Time,
+    jury: &Jury<'_>,
+    court: &Court<'_>,
 ) -> Vec<Evidence> {
     let mut all = Vec::new();
-    let mut checks = Checks::new();
     for seal in seals_of(receiver.seals, held) {
-        let Ok(signer) = count::verify(&receiver.charter, &seal, keyring, now, &mut checks) else {
+        let Ok(sealer) = court.verify(jury, &seal) else {
             continue;
         };
         let again = count
             .sealed_by
             .iter()
             .zip(&count.seals)
-            .filter(|(other, _)| other.primary == signer.primary);
+            .filter(|(other, _)| other.delegate == sealer.delegate);
         for (_, bytes) in again {
             all.extend(Evidence::new(seal.as_bytes(), bytes).ok());
         }

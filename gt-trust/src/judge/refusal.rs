@@ -1,7 +1,7 @@
 //! Why an offer is not followed.
 
-use super::Evidence;
-use crate::fingerprint::Fingerprint;
+use super::{Evidence, LineFault, RuleFault};
+use crate::charter::{self, Delegate};
 use crate::key;
 use crate::mark::Mark;
 use crate::number::{Epoch, Seconds};
@@ -47,9 +47,18 @@ pub enum Refusal {
         /// The other.
         got: Rid,
     },
-    /// It stands on a later charter.
-    #[error("expected epoch 0, got {0}: later charters are not supported yet")]
-    UnsupportedEpoch(Epoch),
+    /// A charter that came with it is none.
+    #[error("expected a charter: {0}")]
+    Charter(#[from] charter::Error),
+    /// The charters do not lead from the first to one valid newest.
+    #[error(transparent)]
+    Line(#[from] LineFault),
+    /// It stands on a later charter, which did not come with it.
+    #[error("expected the charter of epoch {0} with the statement, got none")]
+    NoCharter(Epoch),
+    /// A ref moved as the charter forbids.
+    #[error(transparent)]
+    Rule(#[from] RuleFault),
     /// It stands on a charter that is not held.
     #[error("expected a statement under charter {expected}, got {got}")]
     OtherCharter {
@@ -113,7 +122,7 @@ pub enum SealFault {
     Signature(#[from] Fault),
     /// It is good, and a second one by a delegate that counts already.
     #[error("expected a seal by another delegate, got a second one by {0}")]
-    Again(Fingerprint),
+    Again(Delegate),
     /// More seals than are worth checking.
     #[error("expected at most {} seals to check", crate::limits::SEAL_CHECKS)]
     TooMany,

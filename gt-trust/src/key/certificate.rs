@@ -35,6 +35,8 @@ struct Grant {
 /// How many signatures may still be computed for one certificate, and in all.
 struct Budget<'a> {
     left: usize,
+    /// Whether keys that were retired count as before.
+    forgive: bool,
     all: &'a mut Checks,
 }
 
@@ -119,10 +121,12 @@ impl Certificate {
         signature: &Signature,
         payload: &[u8],
         now: Time,
+        forgive: bool,
         all: &mut Checks,
     ) -> Result<Signer, Fault> {
         let mut budget = Budget {
             left: limits::CERTIFICATE_CHECKS,
+            forgive,
             all,
         };
         let mut fault = Fault::NoSuchKey;
@@ -161,6 +165,21 @@ impl Certificate {
         }
     }
 
+    /// Returns what claims to be a revocation of the primary key by itself.
+    fn revocations(&self) -> impl Iterator<Item = &Packet> {
+        self.direct.iter().filter(|packet| {
+            packet.typ() == Some(SignatureType::KeyRevocation)
+                && names_issuer(packet, &self.primary)
+        })
+    }
+
+    /// Tells whether the primary key has revoked itself.
+    pub(super) fn is_revoked(&self, checks: &mut Checks) -> bool {
+        self.revocations()
+            .take(limits::CERTIFICATE_CHECKS)
+            .any(|packet| checks.spend().is_ok() && packet.verify_key(&self.primary).is_ok())
+    }
+
     fn check_primary(
         &self,
         signature: &Signature,
@@ -168,15 +187,18 @@ impl Certificate {
         must_sign: bool,
         budget: &mut Budget<'_>,
     ) -> Result<(), Fault> {
-        for packet in &self.direct {
-            if packet.typ() == Some(SignatureType::KeyRevocation)
-                && names_issuer(packet, &self.primary)
-            {
-                budget.spend()?;
-                if packet.verify_key(&self.primary).is_ok() {
-                    return Err(Fault::KeyRevoked);
+        let mut retired = false;
+        for packet in self.revocations() {
+            budget.spend()?;
+            if packet.verify_key(&self.primary).is_ok() {
+                match is_soft(packet) {
+                    true => retired = true,
+                    false => return Err(Fault::KeyRevoked),
                 }
             }
+        }
+        if retired && !budget.forgive {
+            return Err(Fault::KeyRetired);
         }
         let grant = self.primary_grant(now, budget)?;
         let created = key_time(&self.primary);
@@ -231,13 +253,20 @@ impl Certificate {
         now: Time,
         budget: &mut Budget<'_>,
     ) -> Result<(), Fault> {
+        let mut retired = false;
         for packet in packets {
             if packet.typ() == Some(SignatureType::SubkeyRevocation) {
                 budget.spend()?;
                 if packet.verify_subkey_binding(&self.primary, subkey).is_ok() {
-                    return Err(Fault::KeyRevoked);
+                    match is_soft(packet) {
+                        true => retired = true,
+                        false => return Err(Fault::KeyRevoked),
+                    }
                 }
             }
+        }
+        if retired && !budget.forgive {
+            return Err(Fault::KeyRetired);
         }
         let binding = newest(
             packets
@@ -312,6 +341,16 @@ fn is_usable(packet: &Packet, now: Time) -> bool {
         .map(|span| u64::from(span.as_secs()))
         .is_some_and(|span| span > 0 && now >= made + Seconds(span));
     !weak && !ended && !signature::has_unknown_critical(packet)
+}
+
+/// Tells whether a revocation says that the key was given up and not lost
+/// (RFC 9580 section 5.2.3.31): superseded, retired. Everything else is hard.
+fn is_soft(packet: &Packet) -> bool {
+    use pgp::packet::RevocationCode;
+    matches!(
+        packet.revocation_reason_code(),
+        Some(RevocationCode::KeySuperseded | RevocationCode::KeyRetired)
+    )
 }
 
 fn made_at(packet: &Packet) -> Option<Time> {

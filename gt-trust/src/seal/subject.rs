@@ -60,6 +60,14 @@ impl Subject {
         }
     }
 
+    /// Returns the SHA-256 of the text.
+    pub fn identity(&self) -> Identity {
+        match self {
+            Self::Statement { mark, .. } => mark.identity,
+            Self::Charter { identity, .. } => *identity,
+        }
+    }
+
     /// Returns the place of the statement; none for a charter.
     pub fn mark(&self) -> Option<Mark> {
         match self {

@@ -1,9 +1,10 @@
 //! Why a signature does not count.
 
 use crate::armor;
-use crate::fingerprint::Fingerprint;
+use crate::charter::Delegate;
 use crate::limits;
 use crate::number::Seconds;
+use crate::ssh;
 
 /// Why a signature does not count. Each reason is its own, because people do
 /// different things about them: fetch a key, renew it, worry.
@@ -51,7 +52,16 @@ pub enum Fault {
     NoSuchKey,
     /// Good, but not by one who counts.
     #[error("expected a signature by a delegate, got one by {0}")]
-    NotADelegate(Fingerprint),
+    NotADelegate(Delegate),
+    /// Good, by one who has not sealed the charter that names it.
+    #[error("expected a delegate that has sealed its charter, got {0}, which has not")]
+    NotConfirmed(Delegate),
+    /// Good, by one who has sealed two statements of one place.
+    #[error("expected a delegate that has not equivocated, got {0}")]
+    Equivocated(Delegate),
+    /// Good, by one whom the receiver does not believe.
+    #[error("expected a delegate that is believed here, got {0}: {1}")]
+    NotBelieved(Delegate, String),
     /// Several primary keys claim the key that made it.
     #[error("expected a signing key of one certificate, got one that several claim")]
     Adopted,
@@ -76,6 +86,13 @@ pub enum Fault {
     /// The key, or its primary key, was revoked.
     #[error("expected a key that is valid, got a revoked one")]
     KeyRevoked,
+    /// The key was retired or replaced by its holder, and what it signed before
+    /// that still counts.
+    #[error("expected a key that is in use, got one that was retired or replaced")]
+    KeyRetired,
+    /// The signature is one by an SSH key.
+    #[error(transparent)]
+    Ssh(#[from] ssh::Fault),
     /// The library cannot tell.
     #[error("expected an algorithm that can be checked here")]
     UnsupportedAlgorithm,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Contents, Error, ReelLine, RefLine, Statement, piece_length, total_length};
+use crate::charter::Charter;
 use crate::limits;
 use crate::number::{Epoch, Seconds, Sequence, Time};
 use crate::oid::{ObjectFormat, Oid};
@@ -81,6 +82,35 @@ impl Draft {
             follows: Some(accepted.sequence),
             contents,
         }
+    }
+
+    /// Says by which charter it is to be judged. Under a later one than before
+    /// the numbers begin anew.
+    pub fn under(&mut self, charter: &Charter) -> &mut Self {
+        if charter.epoch != self.contents.epoch {
+            self.follows = None;
+            self.contents.sequence = Sequence(1);
+        }
+        self.contents.epoch = charter.epoch;
+        self.contents.charter = charter.identity();
+        self
+    }
+
+    /// Returns the number that it will have.
+    pub fn sequence(&self) -> Option<Sequence> {
+        match self.follows {
+            Some(before) => before.next(),
+            None => Some(self.contents.sequence),
+        }
+    }
+
+    /// Gives it a number above this one: what was sealed once is not sealed
+    /// again with other words.
+    pub fn skip(&mut self, taken: Sequence) -> &mut Self {
+        if self.sequence().is_some_and(|own| own <= taken) {
+            self.follows = Some(taken);
+        }
+        self
     }
 
     /// Puts a ref where it was pushed. A tag that was elsewhere before is

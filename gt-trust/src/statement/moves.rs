@@ -16,6 +16,23 @@ pub trait History {
         old: &Oid,
         new: &Oid,
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Returns the bytes of a commit or tag, as git keeps them.
+    ///
+    /// # Errors
+    /// As above.
+    fn object(&self, oid: &Oid) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Returns the bytes of every commit that can be reached from `new` and
+    /// from none of `known`.
+    ///
+    /// # Errors
+    /// As above.
+    fn new_commits(
+        &self,
+        new: &Oid,
+        known: &[Oid],
+    ) -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// One ref that differs between two statements.

@@ -63,7 +63,7 @@ fn readers_read_the_vectors() {
     let seal = Seal::parse(SEAL).unwrap();
     let keyring = Keyring::parse(CERTIFICATE, None).unwrap();
     let signer = seal.verify(&keyring, after(60)).unwrap();
-    assert_eq!(charter.delegates[0].openpgp(), Some(signer.primary));
+    assert_eq!(charter.delegates[0], signer.delegate);
 }
 
 #[test]

@@ -18,10 +18,10 @@ use crate::publisher::{Publisher, accepted, refused, seal_with};
 
 /// A home of its own for gpg and git. Its path is short: the agent's socket
 /// lies in it.
-struct Home(TempDir);
+pub(crate) struct Home(TempDir);
 
 impl Home {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("gt")
             .rand_bytes(4)
@@ -29,11 +29,11 @@ impl Home {
         Self(folder.unwrap())
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn run(&self, program: &str, args: &[&str], input: &[u8]) -> Output {
+    pub(crate) fn run(&self, program: &str, args: &[&str], input: &[u8]) -> Output {
         let mut child = Command::new(program)
             .args(args)
             .current_dir(self.path())
@@ -52,18 +52,18 @@ impl Home {
     }
 
     #[track_caller]
-    fn ok(&self, program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
+    pub(crate) fn ok(&self, program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
         let output = self.run(program, args, input);
         let words = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program} {args:?}: {words}");
         output.stdout
     }
 
-    fn gpg(&self, args: &[&str], input: &[u8]) -> Vec<u8> {
+    pub(crate) fn gpg(&self, args: &[&str], input: &[u8]) -> Vec<u8> {
         self.ok("gpg", &[&["--batch", "--quiet"], args].concat(), input)
     }
 
-    fn make_key(&self, kind: &str, usage: &str) -> String {
+    pub(crate) fn make_key(&self, kind: &str, usage: &str) -> String {
         let id = format!("{kind} <{kind}@example.org>");
         let passphrase = ["--passphrase", "", "--quick-gen-key"];
         self.gpg(
@@ -73,7 +73,7 @@ impl Home {
         id
     }
 
-    fn export(&self, key: &str) -> Vec<u8> {
+    pub(crate) fn export(&self, key: &str) -> Vec<u8> {
         let args = signer::export_args(key);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         self.ok("gpg", &args, b"")
@@ -96,7 +96,7 @@ impl Drop for Home {
     }
 }
 
-fn now() -> Time {
+pub(crate) fn now() -> Time {
     Time(
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -164,10 +164,10 @@ fn a_signing_subkey_of_gpg_verifies_here() {
     let seal = home.seal(&key, &first);
     let offer = publisher.offer_sealed(&first, vec![seal]);
     let accepted = accepted(publisher.judge(None, &offer, now()));
-    let signer = accepted.sealed_by[0];
-    assert_ne!(signer.key, signer.primary);
+    let signer = &accepted.sealed_by[0];
     let primary: Fingerprint = print.to_lowercase().parse().unwrap();
-    assert_eq!(signer.primary, primary);
+    assert_ne!(signer.key, Some(primary));
+    assert_eq!(signer.delegate, Delegate::OpenPgp(primary));
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn git_verify_tag_accepts_our_seal() {
     let seal = home.seal("ann@example.org", &first);
     let accepted =
         accepted(publisher.judge(None, &publisher.offer_sealed(&first, vec![seal]), now()));
-    assert_eq!(accepted.sealed_by[0].primary, key.fingerprint());
+    assert_eq!(accepted.sealed_by[0].key, Some(key.fingerprint()));
 }
 
 /// A tag that git itself signed, with our message, is a seal.

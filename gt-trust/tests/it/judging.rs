@@ -208,52 +208,6 @@ fn the_keyring_is_the_one_that_the_statement_names() {
 }
 
 #[test]
-fn what_is_not_supported_yet_is_refused_by_name() {
-    let publisher = Publisher::one();
-    let first = publisher.first();
-    let mut contents = (*first).clone();
-    contents.epoch = gt_trust::Epoch(1);
-    let later = Statement::new(contents).unwrap();
-    let refusal = refused(publisher.judge(None, &publisher.offer(&later), NOW));
-    assert_eq!(refusal, Refusal::UnsupportedEpoch(gt_trust::Epoch(1)));
-    assert!(refusal.to_string().contains("not supported yet"));
-
-    let mut contents = (*publisher.charter).clone();
-    contents.rules.push(gt_trust::charter::Rule::new(
-        "refs/heads/*".parse().unwrap(),
-        gt_trust::charter::Who::Any,
-        1,
-        gt_trust::charter::Which::FastForward,
-    ));
-    let ruled = Charter::new(contents).unwrap();
-    let error = Receiver::new(ruled.rid().unwrap(), &[ruled.as_bytes().to_vec()]).unwrap_err();
-    assert_eq!(error, ReceiverError::UnsupportedRules);
-
-    let mut contents = (*publisher.charter).clone();
-    contents.epoch = gt_trust::Epoch(1);
-    contents.nonce = None;
-    contents.previous = Some(publisher.charter.identity());
-    let second = Charter::new(contents).unwrap();
-    let charters = [
-        publisher.charter.as_bytes().to_vec(),
-        second.as_bytes().to_vec(),
-    ];
-    let error = Receiver::new(publisher.rid(), &charters).unwrap_err();
-    assert_eq!(error, ReceiverError::UnsupportedEpoch(gt_trust::Epoch(1)));
-    let pinned = publisher
-        .receiver()
-        .pin(Some(second.identity()))
-        .unwrap_err();
-    assert_eq!(pinned, ReceiverError::Pin(second.identity()));
-    assert!(
-        publisher
-            .receiver()
-            .pin(Some(publisher.charter.identity()))
-            .is_ok()
-    );
-}
-
-#[test]
 fn another_charter_or_object_format_is_refused() {
     let publisher = Publisher::one();
     let mut contents = (*publisher.first()).clone();
@@ -309,7 +263,7 @@ fn same_key_two_statements_is_equivocation() {
     let read = Evidence::parse(&bytes).unwrap();
     let keyring = Keyring::parse(&publisher.keyring, None).unwrap();
     let guilty = read.verify(&publisher.charter, &keyring, after(1)).unwrap();
-    assert_eq!(guilty, publisher.keys[0].fingerprint());
+    assert_eq!(guilty, publisher.charter.delegates[0]);
     for seal in read.seals() {
         assert!(Seal::parse(seal).is_ok());
     }
@@ -324,7 +278,7 @@ fn same_key_two_statements_is_equivocation() {
     let nobody = read
         .verify(&elsewhere.charter, &keyring, after(1))
         .unwrap_err();
-    let expected = Fault::NotADelegate(publisher.keys[0].fingerprint());
+    let expected = Fault::NotADelegate(publisher.charter.delegates[0].clone());
     assert_eq!(nobody, judge::EvidenceError::Signature(expected));
     // Two seals on one statement are none.
     assert!(Evidence::new(&seals_of_winner[0], &seals_of_winner[0]).is_err());

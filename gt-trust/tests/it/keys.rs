@@ -279,7 +279,7 @@ fn adopted_subkey_counts_for_nobody() {
     hers.bind(&subkey, GOOD, Some(&subkey));
     his.bind(&subkey, GOOD, None);
     let accepted = crate::publisher::accepted(judged(&hers, &his));
-    assert_eq!(accepted.sealed_by[0].primary, anna.fingerprint());
+    assert_eq!(accepted.sealed_by[0].delegate, delegates[0]);
     // With its consent to both nobody can say whose it is.
     his = Primary::new(2, GOOD);
     his.bind(&subkey, GOOD, Some(&subkey));
@@ -425,7 +425,7 @@ fn what_the_signing_program_wrote_is_checked() {
     assert_eq!(check(&key, PAYLOAD).unwrap().primary, key.fingerprint());
     assert_eq!(
         check(&other, PAYLOAD),
-        Err(Fault::NotADelegate(key.fingerprint()))
+        Err(Fault::NotADelegate(Delegate::OpenPgp(key.fingerprint())))
     );
     assert_eq!(check(&key, b"other"), Err(Fault::Bad));
 }

@@ -1,13 +1,22 @@
 //! What gt-trust promises, seen from outside.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod epochs;
 mod forge;
 mod golden;
 mod gpg;
+mod hostile;
 mod judging;
 mod keys;
+mod objects;
 mod offers;
 mod publisher;
 mod pushes;
+mod revoked;
+mod ruled;
 mod seals;
 mod texts;
+mod weaver;
+mod webs;
+mod webs_gpg;
+mod webs_gt_data;

@@ -19,6 +19,18 @@ impl History for Known {
         }
         Ok(self.0.contains(&(*old, *new)))
     }
+
+    fn object(&self, _: &Oid) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+        Err("no objects here".into())
+    }
+
+    fn new_commits(
+        &self,
+        _: &Oid,
+        _: &[Oid],
+    ) -> Result<Vec<Vec<u8>>, Box<dyn Error + Send + Sync>> {
+        Err("no objects here".into())
+    }
 }
 
 #[test]

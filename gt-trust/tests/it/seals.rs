@@ -239,7 +239,10 @@ fn malformed_seals_refused() {
         assert!(Seal::parse(bad.as_bytes()).is_err(), "{bad}");
     }
     let ssh = good.replace("PGP SIGNATURE", "SSH SIGNATURE");
-    assert_eq!(Seal::parse(ssh.as_bytes()), Err(Error::Format("ssh")));
+    assert_eq!(
+        Seal::parse(ssh.as_bytes()),
+        Err(Error::Signature(gt_trust::ssh::Fault::Armor.into()))
+    );
     assert!(Seal::parse(&vec![b'\n'; 17 << 10]).is_err());
 }
 

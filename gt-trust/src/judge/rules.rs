@@ -1,0 +1,246 @@
+//! The rules that a charter has for some refs.
+//!
+//! Who has sealed, and which refs may not move at all, is told by the texts
+//! ([`check_seals`], [`check_moves`]). How a branch moved and who signed its
+//! commits, the objects tell when they are here ([`check_history`]).
+//!
+//! A statement must bear enough seals for every ref that stands elsewhere than
+//! in the statement held before; for whoever holds none, that is every ref.
+
+use crate::belief::{Belief, Believes};
+use crate::charter::Signed as Asked;
+use crate::charter::{Charter, Delegate, Rule, SshKey, Which};
+use crate::fingerprint::Fingerprint;
+use crate::number::Time;
+use crate::object::{Checker, Grade, Object, Rings};
+use crate::refs::RefName;
+use crate::seal::SealedBy;
+use crate::statement::{History, Moved, Statement, moves};
+
+/// A ref that needs more seals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Short {
+    /// Which ref.
+    pub name: RefName,
+    /// How many of those that the rule names have sealed.
+    pub got: usize,
+    /// How many must.
+    pub needed: u64,
+}
+
+/// A ref that moved as its rule forbids.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleFault {
+    /// It may never move again.
+    #[error("{0} is immutable by the charter's rule, and has moved or is gone")]
+    Immutable(RefName),
+    /// It may only move forward.
+    #[error("{0} may only fast-forward by the charter's rule, and did not")]
+    FastForward(RefName),
+    /// What it names is not signed as it must be.
+    #[error("{name} needs a signature by one whom the charter's rule names: {why}")]
+    Signature {
+        /// Which ref.
+        name: RefName,
+        /// What was found.
+        why: String,
+    },
+    /// The history cannot tell.
+    #[error("expected to know how {name} moved: {why}")]
+    History {
+        /// Which ref.
+        name: RefName,
+        /// What was in the way.
+        why: String,
+    },
+}
+
+/// Returns the refs that moved; every ref where nothing was held.
+fn moved(held: Option<&Statement>, new: &Statement) -> Vec<Moved> {
+    match held {
+        Some(held) => moves(held, new),
+        None => new
+            .refs
+            .iter()
+            .map(|line| Moved {
+                name: line.name.clone(),
+                old: None,
+                new: Some(line.oid),
+                marked: line.moved,
+            })
+            .collect(),
+    }
+}
+
+fn rules_for<'a>(charter: &'a Charter, name: &'a RefName) -> impl Iterator<Item = &'a Rule> {
+    charter
+        .rules
+        .iter()
+        .filter(move |rule| rule.pattern.matches(name))
+}
+
+/// Returns the refs for which too few have sealed.
+pub(super) fn check_seals(
+    charter: &Charter,
+    held: Option<&Statement>,
+    new: &Statement,
+    sealed_by: &[SealedBy],
+) -> Vec<Short> {
+    if charter.rules.is_empty() {
+        return Vec::new();
+    }
+    let got: Vec<usize> = charter
+        .rules
+        .iter()
+        .map(|rule| {
+            sealed_by
+                .iter()
+                .filter(|s| rule.counts(&s.delegate))
+                .count()
+        })
+        .collect();
+    let mut short = Vec::new();
+    for moved in moved(held, new) {
+        for (rule, got) in charter.rules.iter().zip(&got) {
+            if (*got as u64) < rule.threshold && rule.pattern.matches(&moved.name) {
+                short.push(Short {
+                    name: moved.name.clone(),
+                    got: *got,
+                    needed: rule.threshold,
+                });
+            }
+        }
+    }
+    short
+}
+
+/// Checks what the texts alone show of forbidden moves.
+pub(super) fn check_moves(
+    charter: &Charter,
+    held: &Statement,
+    new: &Statement,
+) -> Result<(), RuleFault> {
+    if charter.rules.is_empty() {
+        return Ok(());
+    }
+    for moved in moves(held, new) {
+        if moved.old.is_none() {
+            continue;
+        }
+        for rule in rules_for(charter, &moved.name) {
+            match rule.which {
+                Which::Immutable => return Err(RuleFault::Immutable(moved.name.clone())),
+                Which::FastForward if moved.new.is_none() || moved.marked => {
+                    return Err(RuleFault::FastForward(moved.name.clone()));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks what the objects show: that branches moved forward where they must,
+/// and that what must be signed is. `before` is the statement whose objects
+/// were checked last; without it every ref is new, and of commits only the
+/// tips are looked at, because nobody can tell which ones were new to whom.
+///
+/// `keyrings` hold the certificates of delegates.
+///
+/// # Errors
+/// The first [`RuleFault`].
+pub fn check_history(
+    charter: &Charter,
+    before: Option<&Statement>,
+    new: &Statement,
+    keyrings: &[Vec<u8>],
+    history: &dyn History,
+    now: Time,
+) -> Result<(), RuleFault> {
+    if charter.rules.is_empty() {
+        return Ok(());
+    }
+    let mut rings = Rings::default();
+    for keyring in keyrings.iter().filter(|keyring| !keyring.is_empty()) {
+        // One that cannot be read makes nobody a signer.
+        let _ = rings.add(keyring);
+    }
+    let known: Vec<_> = before
+        .map(|before| before.refs.iter().map(|line| line.oid).collect())
+        .unwrap_or_default();
+    for moved in moved(before, new) {
+        let Some(to) = moved.new else { continue };
+        let failed = |why: Box<dyn std::error::Error + Send + Sync>| RuleFault::History {
+            name: moved.name.clone(),
+            why: why.to_string(),
+        };
+        for rule in rules_for(charter, &moved.name) {
+            if let (Which::FastForward, Some(from)) = (rule.which, moved.old)
+                && !history.is_ancestor(&from, &to).map_err(failed)?
+            {
+                return Err(RuleFault::FastForward(moved.name.clone()));
+            }
+            let every = rule.signed == Asked::Every && before.is_some();
+            let objects = match rule.signed {
+                Asked::No => continue,
+                Asked::Every if every => history.new_commits(&to, &known).map_err(failed)?,
+                _ => vec![history.object(&to).map_err(failed)?],
+            };
+            let signers = Signers::of(charter, rule);
+            let checker = Checker::new(&rings, now)
+                .believes(Some(&signers))
+                .ssh_keys(&signers.ssh);
+            for bytes in &objects {
+                signed(&checker, bytes).map_err(|why| RuleFault::Signature {
+                    name: moved.name.clone(),
+                    why,
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn signed(checker: &Checker<'_>, bytes: &[u8]) -> Result<(), String> {
+    let object = Object::parse(bytes, None).map_err(|e| e.to_string())?;
+    let own = checker.check(&object).into_iter().next();
+    match own.map(|finding| finding.verdict) {
+        Some(verdict) if verdict.grade() == Grade::Good => Ok(()),
+        Some(verdict) => Err(verdict.to_string()),
+        None => Err("no signature".to_owned()),
+    }
+}
+
+/// Those whom a rule names.
+struct Signers {
+    openpgp: Vec<Fingerprint>,
+    ssh: Vec<SshKey>,
+}
+
+impl Signers {
+    fn of(charter: &Charter, rule: &Rule) -> Self {
+        let named = charter.delegates.iter().filter(|d| rule.counts(d));
+        let mut all = Self {
+            openpgp: Vec::new(),
+            ssh: Vec::new(),
+        };
+        for delegate in named {
+            match delegate {
+                Delegate::OpenPgp(print) => all.openpgp.push(*print),
+                Delegate::Ssh(key) => all.ssh.push(*key),
+            }
+        }
+        all
+    }
+}
+
+impl Believes for Signers {
+    fn belief(&self, primary: &Fingerprint, _: Time) -> Belief {
+        match self.openpgp.contains(primary) {
+            true => Belief::Trusted,
+            false => Belief::Unknown("the rule does not name it".to_owned()),
+        }
+    }
+}
