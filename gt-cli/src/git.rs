@@ -95,6 +95,34 @@ impl Git {
             .to_owned())
     }
 
+    /// Runs git and returns what it printed, byte for byte.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub fn bytes<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Vec<u8>, Error> {
+        let mut command = self.command(args);
+        let output = command.output().map_err(Error::Run)?;
+        if !output.status.success() {
+            return Err(Error::failed(&command, &output));
+        }
+        Ok(output.stdout)
+    }
+
+    /// Returns a path in git's configuration, with `~` read as git reads it.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where git cannot be started.
+    pub fn config_path(&self, key: &str) -> Result<Option<PathBuf>, Error> {
+        match self.ask(["config", "--type=path", "--get", key]) {
+            Ok(value) => Ok(Some(PathBuf::from(value)).filter(|p| !p.as_os_str().is_empty())),
+            Err(Error::Failed { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Returns a value of git's configuration, the last one set.
     ///
     /// # Errors

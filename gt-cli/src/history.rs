@@ -1,5 +1,8 @@
 //! Who came before whom: what the rules of a statement must know of history.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use gt_trust::Oid;
 use gt_trust::statement::History;
 use gt_vfs::ObjectId;
@@ -43,6 +46,47 @@ impl History for Ancestry {
         new: &Oid,
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         Ok(self.ask(&old.to_string(), &new.to_string())?)
+    }
+
+    fn object(&self, oid: &Oid) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        let oid = oid.to_string();
+        let kind = self.git.ask(["cat-file", "-t", &oid])?;
+        Ok(self.git.bytes(["cat-file", &kind, &oid])?)
+    }
+
+    fn new_commits(
+        &self,
+        new: &Oid,
+        known: &[Oid],
+    ) -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error + Send + Sync>> {
+        let git = self.git.clone().with("GIT_NO_REPLACE_OBJECTS", "1");
+        let mut command = git.command(["rev-list", "--ignore-missing", "--stdin"]);
+        let lines: String = known.iter().map(|oid| format!("^{oid}\n")).collect();
+        let output = fed(&mut command, format!("{new}\n{lines}").as_bytes())?;
+        let listed = String::from_utf8(output)?;
+        listed
+            .lines()
+            .map(|oid| Ok(git.bytes(["cat-file", "commit", oid])?))
+            .collect()
+    }
+}
+
+/// Runs a command on some input; it must succeed.
+fn fed(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, std::io::Error> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let pipe = child.stdin.take();
+    let output = std::thread::scope(|scope| {
+        // The names may be more than a pipe holds.
+        scope.spawn(|| pipe.map(|mut pipe| pipe.write_all(input)));
+        child.wait_with_output()
+    })?;
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => Err(std::io::Error::other("git rev-list failed")),
     }
 }
 

@@ -4,5 +4,6 @@ pub mod bring;
 pub mod demo;
 pub mod follow;
 pub mod mirror;
+pub mod proposal;
 pub mod publish;
 pub mod sample;

@@ -4,8 +4,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use gt_trust::charter::Delegate;
 use gt_trust::key::OwnKey;
 use gt_trust::seal::{Seal, Subject, Tagger, Unsigned};
+use gt_trust::signer::Format;
+use gt_trust::ssh::PublicKey;
 use gt_trust::{Fingerprint, Keyring, ObjectFormat, Time, seal, signer};
 
 use crate::files;
@@ -16,7 +19,7 @@ use crate::git::{self, Git};
 pub struct Sealer {
     hand: Hand,
     certificate: Vec<u8>,
-    fingerprint: Fingerprint,
+    delegate: Delegate,
     tagger: (String, String),
 }
 
@@ -26,7 +29,9 @@ enum Hand {
     Program {
         git: Git,
         program: String,
-        key: String,
+        args: Vec<String>,
+        /// A file that must be there while it runs.
+        _file: Option<tempfile::NamedTempFile>,
     },
     /// A key that gt made.
     Own(Box<OwnKey>),
@@ -34,8 +39,8 @@ enum Hand {
 
 impl Sealer {
     /// Finds who seals in a repository: the key that `user.signingkey` names,
-    /// through `gpg.program`; where there is none, the key of gt's own in
-    /// `keys`, which is made at the first time.
+    /// through the program of `gpg.format`; where there is none, the key of
+    /// gt's own in `keys`, which is made at the first time.
     ///
     /// # Errors
     /// See [`Error`].
@@ -46,33 +51,35 @@ impl Sealer {
             name.unwrap_or_else(|| "gt".to_owned()),
             email.unwrap_or_else(|| "gt@localhost".to_owned()),
         );
-        match git.config("user.signingkey")? {
-            Some(key) => {
-                signer::Format::of_config(git.config("gpg.format")?.as_deref())
-                    .map_err(|e| Error::Format(e.to_string()))?;
-                let program = match git.config("gpg.openpgp.program")? {
-                    Some(program) => Some(program),
-                    None => git.config("gpg.program")?,
-                };
-                let program = program.unwrap_or_else(|| "gpg".to_owned());
-                Self::by_program(git, program, key, tagger)
-            }
-            None => {
-                let keys = keys.ok_or(Error::NoPlace)?;
-                let own = own_key(keys, &tagger, now)?;
-                Ok(Self {
-                    certificate: own
-                        .certificate()
-                        .map_err(|e| Error::OwnKey(keys.to_path_buf(), e.to_string()))?,
-                    fingerprint: own.fingerprint(),
-                    hand: Hand::Own(Box::new(own)),
-                    tagger,
-                })
-            }
+        let Some(key) = git.config("user.signingkey")? else {
+            let keys = keys.ok_or(Error::NoPlace)?;
+            let own = own_key(keys, &tagger, now)?;
+            return Ok(Self {
+                certificate: own
+                    .certificate()
+                    .map_err(|e| Error::OwnKey(keys.to_path_buf(), e.to_string()))?,
+                delegate: Delegate::OpenPgp(own.fingerprint()),
+                hand: Hand::Own(Box::new(own)),
+                tagger,
+            });
+        };
+        let format = Format::of_config(git.config("gpg.format")?.as_deref())
+            .map_err(|e| Error::Format(e.to_string()))?;
+        let program = match format {
+            Format::Ssh => git.config("gpg.ssh.program")?,
+            _ => match git.config("gpg.openpgp.program")? {
+                Some(program) => Some(program),
+                None => git.config("gpg.program")?,
+            },
+        };
+        let program = program.unwrap_or_else(|| format.default_program().to_owned());
+        match format {
+            Format::Ssh => Self::by_ssh(git, program, key, tagger),
+            _ => Self::by_gpg(git, program, key, tagger),
         }
     }
 
-    fn by_program(
+    fn by_gpg(
         git: &Git,
         program: String,
         key: String,
@@ -94,20 +101,72 @@ impl Sealer {
             hand: Hand::Program {
                 git: git.clone(),
                 program,
-                key,
+                args: signer::sign_args(&key),
+                _file: None,
             },
             certificate,
-            fingerprint,
+            delegate: Delegate::OpenPgp(fingerprint),
             tagger,
         })
     }
 
-    /// Returns the primary key that a charter names as delegate.
-    pub fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
+    /// As git reads `user.signingkey` for SSH: `key::` and a public key, or
+    /// just one, whose secret half an agent has; else the path of a file.
+    fn by_ssh(
+        git: &Git,
+        program: String,
+        key: String,
+        tagger: (String, String),
+    ) -> Result<Self, Error> {
+        let literal = key
+            .strip_prefix("key::")
+            .or_else(|| Some(key.as_str()).filter(|key| key.starts_with("ssh-")));
+        let (text, file, args) = match literal {
+            Some(text) => {
+                let mut file = tempfile::NamedTempFile::new()?;
+                writeln!(file, "{text}")?;
+                let args = signer::ssh_sign_args(&file.path().to_string_lossy(), true);
+                (text.to_owned(), Some(file), args)
+            }
+            None => {
+                let path = git.config_path("user.signingkey")?.unwrap_or_default();
+                let path = git.dir().join(path);
+                let mut public = path.clone();
+                if public.extension().is_none_or(|e| e != "pub") {
+                    public.as_mut_os_string().push(".pub");
+                }
+                let text = match files::read(&public, 64 * 1024)? {
+                    Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                    None => {
+                        let why = format!("{}: no such file", public.display());
+                        return Err(Error::SshKey(key, why));
+                    }
+                };
+                let args = signer::ssh_sign_args(&path.to_string_lossy(), false);
+                (text, None, args)
+            }
+        };
+        let public = PublicKey::from_words(text.trim())
+            .ok_or_else(|| Error::SshKey(key, "expected an SSH public key".to_owned()))?;
+        Ok(Self {
+            hand: Hand::Program {
+                git: git.clone(),
+                program,
+                args,
+                _file: file,
+            },
+            certificate: Vec::new(),
+            delegate: Delegate::Ssh(public.fingerprint()),
+            tagger,
+        })
     }
 
-    /// Returns the certificate, as receivers need it.
+    /// Returns whom a charter may name as delegate.
+    pub fn delegate(&self) -> &Delegate {
+        &self.delegate
+    }
+
+    /// Returns the certificate, as receivers need it; nothing for an SSH key.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
     }
@@ -136,23 +195,26 @@ impl Sealer {
                 .sign(unsigned.payload(), now)
                 .map_err(|e| Error::Sign(e.to_string()))?
                 .into_bytes(),
-            Hand::Program { git, program, key } => {
-                run(git, program, &signer::sign_args(key), unsigned.payload())?
-            }
+            Hand::Program {
+                git, program, args, ..
+            } => run(git, program, args, unsigned.payload())?,
         };
         let keyring = Keyring::parse(&self.certificate, None)
-            .map_err(|e| Error::Certificate(self.fingerprint.to_string(), e.to_string()))?;
-        signer::check(
-            &armored,
-            unsigned.payload(),
-            &self.fingerprint,
-            &keyring,
-            now,
-        )
-        .map_err(|e| Error::Sign(e.to_string()))?;
-        unsigned
+            .map_err(|e| Error::Certificate(self.delegate.to_string(), e.to_string()))?;
+        let seal = unsigned
             .with_signature(&armored)
-            .map_err(|e| Error::Sign(e.to_string()))
+            .map_err(|e| Error::Sign(e.to_string()))?;
+        let by = seal
+            .verify(&keyring, now)
+            .map_err(|e| Error::Sign(e.to_string()))?;
+        if by.delegate != self.delegate {
+            let why = format!(
+                "expected a seal by {}, got one by {}",
+                self.delegate, by.delegate
+            );
+            return Err(Error::Sign(why));
+        }
+        Ok(seal)
     }
 }
 
@@ -187,6 +249,22 @@ fn run(git: &Git, program: &str, args: &[String], input: &[u8]) -> Result<Vec<u8
         Some(Err(e)) => Err(failed(e.to_string())),
         _ => Ok(output.stdout),
     }
+}
+
+/// Returns the certificate of the key that gt keeps in a folder, if there is
+/// one, and its fingerprint.
+///
+/// # Errors
+/// [`Error::OwnKey`] where the key cannot be read.
+pub fn own_certificate(keys: &Path) -> Result<Option<(Vec<u8>, Fingerprint)>, Error> {
+    let path = keys.join("own.asc");
+    let Some(bytes) = files::read(&path, 64 * 1024)? else {
+        return Ok(None);
+    };
+    let key = OwnKey::import(&bytes);
+    let read = key.and_then(|key| Ok((key.certificate()?, key.fingerprint())));
+    read.map(Some)
+        .map_err(|e| Error::OwnKey(path, e.to_string()))
 }
 
 /// Returns the key that gt keeps, which is made where there is none.
@@ -228,6 +306,9 @@ pub enum Error {
         /// What it said.
         why: String,
     },
+    /// The SSH key that `user.signingkey` names cannot be used.
+    #[error("user.signingkey {0} (gpg.format ssh): {1}")]
+    SshKey(String, String),
     /// What the program exported cannot be used.
     #[error("certificate of {0}: {1}")]
     Certificate(String, String),

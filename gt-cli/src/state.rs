@@ -6,6 +6,11 @@
 //! gt/charters/<epoch>.<n>.seal            its seals
 //! gt/statements/<identity>                a statement, byte for byte
 //! gt/statements/<identity>.<n>.seal       its seals
+//! gt/rivals/<identity>                    a charter as valid as the one of its epoch
+//! gt/pin                                  the charter that the person said holds
+//! gt/proposals/<identity>                 statements and charters that want more seals
+//! gt/sealed                               what was sealed here, one line for each place
+//! gt/ruled                                whose objects were held against the rules
 //! gt/mark                                 the highest statement accepted
 //! gt/mark.lock                            held while the mark is compared and moved
 //! gt/keyring                              certificates of the delegates
@@ -18,23 +23,25 @@
 //! gt/reels/, gt/partial/, gt/resume/      reels and pieces (gt-pack, gt-wire)
 //! ```
 
+mod charters;
+mod keys;
+mod proposals;
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gt_trust::{Charter, Fingerprint, Identity, Keyring, Mark, Rid, Statement, Watermark, limits};
+use gt_trust::{Identity, Mark, Statement, Watermark, limits};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::files;
 
 /// How many statements are kept behind the newest, for peers that lag.
 const KEPT: usize = 16;
-/// How many seals of one text are read; a charter has at most 64 delegates.
-const SEALS: usize = 64;
-/// How many earlier keyrings are kept: each is there for a revocation that the
-/// newest lacks, so that even one is rare. The first ones stay.
-const KEYRINGS: usize = 8;
+/// How many seals of one text are read; a charter has at most 64 delegates,
+/// and those of the one before seal it too.
+const SEALS: usize = 128;
 /// How long another gt may hold the lock.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -138,38 +145,30 @@ impl State {
         Ok(Moving { file, killed })
     }
 
-    /// Returns the first charter; `None` where the repository was neither
-    /// published nor cloned with gt.
+    /// Returns the statement whose objects were last held against the rules
+    /// for refs.
     ///
     /// # Errors
-    /// [`Error::Damaged`] where the file is no charter any more.
-    pub fn charter(&self) -> Result<Option<Sealed<Charter>>, Error> {
-        let path = self.dir.join("charters/0");
-        let Some(bytes) = files::read(&path, limits::CHARTER as u64)? else {
-            return Ok(None);
-        };
-        let text = Charter::parse(&bytes).map_err(|e| Error::damaged(&path, e))?;
-        let seals = read_seals(&path)?;
-        Ok(Some(Sealed { text, seals }))
+    /// [`Error::Damaged`] where the file holds no identity.
+    pub fn ruled(&self) -> Result<Option<Identity>, Error> {
+        match self.line("ruled")? {
+            Some(text) => text
+                .parse()
+                .map(Some)
+                .map_err(|e| Error::damaged(&self.dir.join("ruled"), e)),
+            None => Ok(None),
+        }
     }
 
-    /// Returns what the repository is called, if it was published or cloned
-    /// with gt.
-    ///
-    /// # Errors
-    /// As [`charter`](Self::charter).
-    pub fn rid(&self) -> Result<Option<Rid>, Error> {
-        Ok(self.charter()?.map(|c| Rid::of_charter(c.text.as_bytes())))
-    }
-
-    /// Keeps a charter of epoch 0 and its seals.
+    /// Keeps which statement's objects were held against the rules.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn keep_charter(&self, text: &[u8], seals: &[Vec<u8>]) -> Result<(), Error> {
-        let path = self.dir.join("charters/0");
-        write_seals(&path, seals)?;
-        Ok(files::write(&path, text)?)
+    pub fn keep_ruled(&self, identity: &Identity) -> Result<(), Error> {
+        Ok(files::write(
+            &self.dir.join("ruled"),
+            format!("{identity}\n").as_bytes(),
+        )?)
     }
 
     /// Returns the mark, which never goes back by itself.
@@ -261,54 +260,6 @@ impl State {
         Ok(true)
     }
 
-    /// Makes a keyring the newest, and keeps the one before it where it
-    /// revokes what no other does: a revocation is never forgotten.
-    fn replace_keyring(&self, keyring: &[u8]) -> Result<(), Error> {
-        if let Some(old) = self.keyring()?.filter(|old| old != keyring) {
-            let mut others = self.remembered_keyrings()?;
-            let room = others.len() < KEYRINGS;
-            others.push(keyring.to_vec());
-            if room && Keyring::forgets(&old, &others, &self.delegates()?) {
-                let name = Identity::of(&old).to_string();
-                files::write(&self.dir.join("keyrings").join(name), &old)?;
-            }
-        }
-        self.keep_keyring(keyring)
-    }
-
-    fn delegates(&self) -> Result<Vec<Fingerprint>, Error> {
-        let charter = self.charter()?;
-        let delegates = charter.iter().flat_map(|c| &c.text.delegates);
-        Ok(delegates.filter_map(|d| d.openpgp()).collect())
-    }
-
-    /// Returns the keyrings of earlier statements that revoke what the newest
-    /// does not.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn remembered_keyrings(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let folder = self.dir.join("keyrings");
-        let mut keyrings = Vec::new();
-        for name in names(&folder)?.into_iter().filter(|n| n.len() == 64) {
-            keyrings.extend(files::read(
-                &folder.join(name),
-                limits::CERTIFICATES as u64,
-            )?);
-        }
-        Ok(keyrings)
-    }
-
-    /// Returns the keyring that a statement names, byte for byte, where it is
-    /// the one that is held.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn keyring_of(&self, statement: &Statement) -> Result<Option<Vec<u8>>, Error> {
-        let held = self.keyring()?;
-        Ok(held.filter(|held| statement.keyring == Some(Identity::of(held))))
-    }
-
     /// Removes statements that nobody is likely to ask for any more.
     fn forget_old(&self, newest: &Mark) -> Result<(), Error> {
         let folder = self.dir.join("statements");
@@ -331,41 +282,6 @@ impl State {
             fs::remove_file(&path)?;
         }
         Ok(())
-    }
-
-    /// Returns the certificates of the delegates.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn keyring(&self) -> Result<Option<Vec<u8>>, Error> {
-        Ok(files::read(
-            &self.dir.join("keyring"),
-            limits::CERTIFICATES as u64,
-        )?)
-    }
-
-    /// Keeps the certificates of the delegates.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn keep_keyring(&self, keyring: &[u8]) -> Result<(), Error> {
-        Ok(files::write(&self.dir.join("keyring"), keyring)?)
-    }
-
-    /// Keeps the proof that a delegate sealed two statements of one sequence.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn keep_evidence(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        Ok(files::write(&self.dir.join("evidence").join(name), bytes)?)
-    }
-
-    /// Lists the evidence that is kept, by file name.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn evidence(&self) -> Result<Vec<String>, Error> {
-        names(&self.dir.join("evidence"))
     }
 
     /// Returns the address that was cloned, as it was typed.
@@ -550,7 +466,7 @@ impl Error {
 
 #[cfg(test)]
 mod tests {
-    use gt_trust::{Epoch, Sequence, Time};
+    use gt_trust::{Charter, Epoch, Sequence, Time};
 
     use super::*;
 
@@ -607,7 +523,7 @@ mod tests {
         let delegate = gt_trust::charter::Delegate::OpenPgp(key.fingerprint());
         let format = gt_trust::ObjectFormat::Sha1;
         let charter = Charter::found("a", [1; 32], format, delegate).unwrap();
-        state.keep_charter(charter.as_bytes(), &[]).unwrap();
+        state.keep_charter(&charter, &[]).unwrap();
         let silent = key.certificate().unwrap();
         // A signature packet of version 4 and the type of key revocations.
         let revoked = [&silent[..], &[0xc2, 3, 4, 0x20, 9]].concat();

@@ -26,6 +26,11 @@ pub enum Told {
         /// Who sent it; `None` where it was found in the repository.
         from: Option<SocketAddr>,
     },
+    /// The first statement of a new charter goes back behind what was held.
+    Shortened {
+        /// The epoch of the charter.
+        epoch: u64,
+    },
     /// A peer says that what we hold is the newest.
     Confirmed(SocketAddr),
     /// Something that a peer said was refused.
@@ -46,6 +51,8 @@ pub enum Told {
     },
     /// A reel was verified and taken in.
     Reel(String),
+    /// A reel was made here by its recipe, and not fetched.
+    Made(String),
     /// Everything of a statement is here.
     Complete {
         /// Its sequence.
@@ -108,6 +115,7 @@ impl Told {
                 "event": "statement", "sequence": sequence, "stale": stale,
                 "from": from.map(|a| a.to_string()),
             }),
+            Self::Shortened { epoch } => json!({"event": "shortened", "epoch": epoch}),
             Self::Confirmed(address) => {
                 json!({"event": "confirmed", "address": address.to_string()})
             }
@@ -118,6 +126,7 @@ impl Told {
                 json!({"event": "progress", "have": have, "total": total, "bytes": bytes})
             }
             Self::Reel(name) => json!({"event": "reel", "name": name}),
+            Self::Made(name) => json!({"event": "made", "name": name}),
             Self::Complete { sequence } => json!({"event": "complete", "sequence": sequence}),
             Self::Refs { sequence, moved } => {
                 json!({"event": "refs", "sequence": sequence, "moved": moved})

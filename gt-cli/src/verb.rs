@@ -1,14 +1,23 @@
 //! Talking to the person: one file for each verb.
 
+pub mod charter;
 pub mod clone;
 pub mod demo;
+pub mod endorse;
 pub mod fetch;
 pub mod helper;
+pub mod log;
+pub mod pack;
+mod policy;
 pub mod publish;
 pub mod seed;
 mod show;
 pub mod status;
+pub mod swarm;
+pub mod torrent;
 pub mod tracker;
+pub mod trust;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +32,27 @@ pub enum Failure {
     Refused(String),
     /// Used wrongly, or the machine failed: exit code 2.
     Broken(String),
+    /// About trust: a code of the table in the README.
+    Verdict(Code, String),
+}
+
+/// Exit codes of the verbs about trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Code {
+    /// A bad signature, or none.
+    Bad = 1,
+    /// No such key, not trusted, expired, revoked.
+    NotTrusted = 2,
+    /// A rule of policy, or too few seals.
+    Policy = 3,
+    /// Older than it may be.
+    Stale = 4,
+    /// An older state offered as the newest, or two states by one key.
+    Rollback = 5,
+    /// It cannot be told here.
+    Unsupported = 6,
+    /// Used wrongly, or the machine failed.
+    Usage = 64,
 }
 
 impl Failure {
@@ -31,13 +61,14 @@ impl Failure {
         match self {
             Self::Refused(_) => 1,
             Self::Broken(_) => 2,
+            Self::Verdict(code, _) => *code as u8,
         }
     }
 
     /// Returns the words.
     pub fn words(&self) -> &str {
         match self {
-            Self::Refused(words) | Self::Broken(words) => words,
+            Self::Refused(words) | Self::Broken(words) | Self::Verdict(_, words) => words,
         }
     }
 }
@@ -50,6 +81,11 @@ pub(crate) fn refused(error: impl std::fmt::Display) -> Failure {
 /// Makes a breakdown of any error.
 pub(crate) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Broken(error.to_string())
+}
+
+/// Makes a usage error, or a broken machine, of any error in a verb about trust.
+pub(crate) fn unusable(error: impl std::fmt::Display) -> Failure {
+    Failure::Verdict(Code::Usage, error.to_string())
 }
 
 /// Returns git in the repository that the person named, or stands in.

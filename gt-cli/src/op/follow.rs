@@ -9,6 +9,7 @@
 
 mod asked;
 mod hold;
+mod make;
 mod peers;
 mod snapshot;
 mod talk;
@@ -79,7 +80,7 @@ pub struct Follow {
     topic: TorrentId,
     sources: Vec<Arc<dyn PeerSource>>,
     told: VecDeque<Told>,
-    charter: Option<Sealed<Charter>>,
+    charters: Vec<Sealed<Charter>>,
     newest: Option<Sealed<gt_trust::Statement>>,
     watermark: Option<Watermark>,
     snapshots: VecDeque<Snapshot>,
@@ -120,7 +121,7 @@ impl Follow {
         let mut topic = Torrent::topic(InfoHash(options.rid.topic()));
         topic.sources.clone_from(&sources);
         node.follow(Secret(*options.rid.as_bytes()));
-        let charter = options.state.charter()?;
+        let charters = options.state.charters()?;
         let newest = options.state.accepted()?;
         let watermark = options.state.watermark()?;
         let topic = node.add(topic).await?;
@@ -136,7 +137,7 @@ impl Follow {
             topic,
             sources,
             told: VecDeque::new(),
-            charter,
+            charters,
             newest,
             watermark,
             snapshots: VecDeque::new(),
@@ -299,7 +300,7 @@ impl Follow {
             && self.watermark.as_ref().is_none_or(|w| w.mark < there.mark)
             && let Some(sealed) = self.options.state.accepted()?
         {
-            self.charter = self.options.state.charter()?;
+            self.charters = self.options.state.charters()?;
             self.told.push_back(Told::Statement {
                 sequence: sealed.text.sequence.0,
                 stale: None,

@@ -1,24 +1,25 @@
 //! Publishing: the refs as they are now, the reel since the last statement,
 //! the statement, its seal.
 
+mod roll;
+
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use gt_pack::chain::{Chain, Reel};
 use gt_pack::{encode, import, published, refs};
-use gt_trust::judge::Receiver;
 use gt_trust::number::Seconds;
 use gt_trust::seal::Subject;
 use gt_trust::statement::{Draft, Move};
-use gt_trust::{
-    Address, Charter, Identity, Judgement, Offer, RefName, Rid, Statement, Time, charter, judge,
-};
+use gt_trust::{Address, Charter, Identity, Keyring, RefName, Rid, Sequence, Statement, Time};
 use gt_vfs::{Folder, ObjectId, VPath, Vfs as _};
 
 use crate::convert;
 use crate::git::{self, Git};
+use crate::held::Held;
 use crate::history::Ancestry;
+use crate::op::proposal::{Proposal, Text, openpgp_delegates};
 use crate::signing::{self, Sealer};
 use crate::state::{self, Sealed, State};
 
@@ -67,6 +68,8 @@ pub struct Published {
     pub own_key: bool,
     /// Whether this was the first publication.
     pub first: bool,
+    /// What the statement lacks before it holds; nothing where it does.
+    pub lacks: Vec<String>,
 }
 
 /// A reel that was made.
@@ -99,13 +102,11 @@ pub fn publish(
         Some(sealed) => (sealed, false),
         None => (found(git, &state, wish, &sealer, now)?, true),
     };
-    let rid = Rid::of_charter(charter.text.as_bytes());
-    if !charter
-        .text
-        .delegates
-        .contains(&charter::Delegate::OpenPgp(*sealer.fingerprint()))
-    {
-        return Err(Error::NotDelegate(sealer.fingerprint().to_string()));
+    let rid = state
+        .rid()?
+        .ok_or_else(|| Error::Text("expected the first charter, got none".into()))?;
+    if !charter.text.delegates.contains(sealer.delegate()) {
+        return Err(Error::NotDelegate(sealer.delegate().to_string()));
     }
     let mut patterns = state.patterns()?;
     patterns.extend(wish.patterns.iter().cloned());
@@ -128,7 +129,15 @@ pub fn publish(
             now,
         ),
     };
-    let mut changed = accepted.is_none() || !plan.set.is_empty() || !plan.delete.is_empty();
+    draft.under(&charter.text);
+    if let Some(taken) = state.highest_sealed(charter.text.epoch.0)? {
+        draft.skip(Sequence(taken));
+    }
+    let succeeds = accepted
+        .as_ref()
+        .is_some_and(|before| before.text.epoch != charter.text.epoch);
+    let mut changed =
+        accepted.is_none() || succeeds || !plan.set.is_empty() || !plan.delete.is_empty();
     for (name, oid, how) in &plan.set {
         draft.set(name.clone(), *oid, *how);
     }
@@ -167,13 +176,17 @@ pub fn publish(
                 reel: None,
                 absent: plan.absent,
                 behind: plan.behind,
-                delegate: sealer.fingerprint().to_string(),
+                delegate: sealer.delegate().to_string(),
                 own_key: sealer.is_own_key(),
                 first,
+                lacks: Vec::new(),
             });
         }
     }
-    draft.keyring(Some(Identity::of(sealer.certificate())));
+    let mut keyrings = vec![sealer.certificate().to_vec()];
+    keyrings.extend(Held::read(&state)?.keyrings());
+    let keyring = Keyring::joined(&keyrings, &openpgp_delegates(&state)?);
+    draft.keyring((!keyring.is_empty()).then(|| Identity::of(&keyring)));
     let earlier = accepted
         .as_ref()
         .map(|s| convert::reels(&s.text))
@@ -187,20 +200,21 @@ pub fn publish(
         head.as_ref(),
         progress,
     )?;
-    if let Some(made) = &made {
-        let line = convert::reel_line(&made.reel)
-            .ok_or_else(|| Error::Text("the recipe's name cannot be written".into()))?;
-        draft.add_reel(line);
+    if let Some((made, before)) = &made {
+        let reels = before.iter().chain([&made.reel]);
+        let lines: Option<Vec<_>> = reels.map(convert::reel_line).collect();
+        let lines =
+            lines.ok_or_else(|| Error::Text("the recipe's name cannot be written".into()))?;
+        draft.reels(lines);
     }
+    let made = made.map(|(made, _)| made);
     let statement = draft.finish().map_err(|e| Error::Text(e.to_string()))?;
-    let seal = sealer.seal(
-        &Subject::of_statement(&statement),
-        charter.text.object_format,
-        statement.as_bytes(),
-        now,
-    )?;
-    accept_own(&state, &charter, &statement, seal.as_bytes(), &sealer, now)?;
-    forget_others(&mut chain, &statement)?;
+    let mut proposal = Proposal::new(Text::Statement(statement.clone().into()), keyring);
+    proposal.seal(&state, &sealer, rid, now)?;
+    let progress = proposal.settle(&state, rid, now)?;
+    if progress.complete {
+        forget_others(&mut chain, &state, &statement, &earlier)?;
+    }
     Ok(Published {
         address: address(rid, &statement),
         statement,
@@ -208,9 +222,10 @@ pub fn publish(
         reel: made,
         absent: plan.absent,
         behind: plan.behind,
-        delegate: sealer.fingerprint().to_string(),
+        delegate: sealer.delegate().to_string(),
         own_key: sealer.is_own_key(),
         first,
+        lacks: progress.lacks,
     })
 }
 
@@ -232,19 +247,16 @@ fn found(
         Some(name) => name.clone(),
         None => name_of(git, state.common_dir())?,
     };
-    let text = Charter::found(
-        &name,
-        nonce,
-        format,
-        charter::Delegate::OpenPgp(*sealer.fingerprint()),
-    )
-    .map_err(|e| Error::Text(e.to_string()))?;
+    let text = Charter::found(&name, nonce, format, sealer.delegate().clone())
+        .map_err(|e| Error::Text(e.to_string()))?;
     let rid = Rid::of_charter(text.as_bytes());
     let subject = Subject::of_charter(rid, &text);
     let seal = sealer.seal(&subject, format, text.as_bytes(), now)?;
     let seals = vec![seal.as_bytes().to_vec()];
-    state.keep_keyring(sealer.certificate())?;
-    state.keep_charter(text.as_bytes(), &seals)?;
+    if !sealer.certificate().is_empty() {
+        state.keep_keyring(sealer.certificate())?;
+    }
+    state.keep_charter(&text, &seals)?;
     Ok(Sealed { text, seals })
 }
 
@@ -273,9 +285,22 @@ fn name_of(git: &Git, common_dir: &Path) -> Result<String, Error> {
 }
 
 /// Lets go of reels that no statement names: left behind by a publication
-/// that was interrupted before its statement was sealed.
-fn forget_others(chain: &mut Chain, statement: &Statement) -> Result<(), Error> {
-    let stated = convert::reels(statement);
+/// that was interrupted before its statement was sealed, or spliced since.
+/// Those of the statement before are still being served.
+fn forget_others(
+    chain: &mut Chain,
+    state: &State,
+    statement: &Statement,
+    before: &[Reel],
+) -> Result<(), Error> {
+    let mut stated = convert::reels(statement);
+    stated.extend_from_slice(before);
+    // What was proposed may yet hold.
+    for proposal in state.proposals()? {
+        if let Text::Statement(text) = &proposal.text {
+            stated.extend(convert::reels(text));
+        }
+    }
     let others: Vec<_> = chain
         .reels()
         .map(|reel| reel.root)
@@ -401,7 +426,8 @@ fn head_after(
 }
 
 /// Makes the reel of a publication and takes it in through the door through
-/// which everybody will.
+/// which everybody will. Returns it with the chain before it, which may have
+/// become shorter.
 fn make_reel(
     git: &Git,
     state: &State,
@@ -410,21 +436,26 @@ fn make_reel(
     plan: &Plan,
     head: Option<&RefName>,
     progress: &dyn gt_pack::verify::Progress,
-) -> Result<Option<Made>, Error> {
+) -> Result<Option<(Made, Vec<Reel>)>, Error> {
     let head = head.map(|h| h.as_bytes().to_vec());
     if plan.set.is_empty() {
         return Ok(None);
     }
     let repository = gt_pack::repository::GitRepository::open(git.dir())?;
-    let published = chain.select(earlier)?;
-    let number = earlier.last().map_or(0, |reel| reel.last + 1);
+    let rolled = roll::up(chain, earlier)?;
+    let published = chain.select(&rolled.earlier)?;
     let folder = state.partial();
     std::fs::create_dir_all(&folder)?;
     remove_left_over(&folder)?;
     let mut file = tempfile::Builder::new()
         .prefix(ENCODE)
         .tempfile_in(&folder)?;
-    let moment = encode::Moment::new(&plain(&plan.after), &plain(&plan.before), head.as_deref());
+    // The first reel of a chain brings every ref.
+    let before = match rolled.earlier[..] {
+        [] => Vec::new(),
+        _ => plain(&plan.before),
+    };
+    let moment = encode::Moment::new(&plain(&plan.after), &before, head.as_deref());
     let encoded = {
         let mut out = BufWriter::with_capacity(1 << 18, file.as_file_mut());
         let encoded = encode::reel(
@@ -441,8 +472,8 @@ fn make_reel(
         return Ok(None);
     };
     let reel = Reel {
-        first: number,
-        last: number,
+        first: rolled.first,
+        last: rolled.last,
         length: encoded.length,
         root: encoded.root,
         recipe: encoded.recipe.map(str::to_owned),
@@ -452,7 +483,7 @@ fn make_reel(
     let bundle = Folder::open(&folder)?.open(&name)?;
     let expected = import::Expected {
         reel: reel.clone(),
-        earlier: earlier.to_vec(),
+        earlier: rolled.earlier.clone(),
         refs: Some(plain(&plan.after).into_iter().collect()),
         head,
     };
@@ -464,10 +495,8 @@ fn make_reel(
         &gt_pack::limits::Limits::default(),
         progress,
     )?;
-    Ok(Some(Made {
-        reel,
-        objects: encoded.objects.len() as u64,
-    }))
+    let objects = encoded.objects.len() as u64;
+    Ok(Some((Made { reel, objects }, rolled.earlier)))
 }
 
 /// Removes the reel that a killed publication was about to make. Nobody else
@@ -493,49 +522,6 @@ fn plain(refs: &BTreeMap<RefName, ObjectId>) -> Vec<(Vec<u8>, ObjectId)> {
         .collect()
 }
 
-/// Judges our own statement as every receiver will, and moves the mark.
-fn accept_own(
-    state: &State,
-    charter: &Sealed<Charter>,
-    statement: &Statement,
-    seal: &[u8],
-    sealer: &Sealer,
-    now: Time,
-) -> Result<(), Error> {
-    let offer = Offer::new(
-        vec![charter.text.as_bytes().to_vec()],
-        statement.as_bytes().to_vec(),
-        vec![seal.to_vec()],
-        sealer.certificate().to_vec(),
-    );
-    let remembered = state.remembered_keyrings()?;
-    let receiver = Receiver::new(statement.repository, &offer.charters)
-        .map_err(|e| Error::Text(e.to_string()))?
-        .watermark(state.watermark()?)
-        .remembered(&remembered);
-    match judge(&receiver, &offer, now) {
-        Judgement::Accept(fine) => {
-            let moved = state.accept(
-                &offer.statement,
-                &offer.seals,
-                &offer.keyring,
-                &fine.watermark,
-            )?;
-            if moved {
-                return Ok(());
-            }
-            Err(Error::Text(
-                "expected the statement that this one follows, got a newer one meanwhile: fetch first"
-                    .into(),
-            ))
-        }
-        Judgement::Refused(refusal) => Err(Error::Text(refusal.to_string())),
-        _ => Err(Error::Text(
-            "expected one seal to be enough, got a charter that wants more".into(),
-        )),
-    }
-}
-
 /// Returns the address that the statement's own words make.
 fn address(rid: Rid, statement: &Statement) -> Address {
     let mut address = Address::new(rid);
@@ -550,6 +536,9 @@ pub enum Error {
     /// Git could not be asked.
     #[error(transparent)]
     Git(#[from] git::Error),
+    /// The statement cannot hold.
+    #[error(transparent)]
+    Proposal(#[from] crate::op::proposal::Error),
     /// The state of gt in this repository.
     #[error(transparent)]
     State(#[from] state::Error),

@@ -52,6 +52,13 @@ pub fn run(env: &mut Env, words: &Publish) -> Result<(), Failure> {
             err,
             "Everything is published already: statement {sequence}, {refs} refs"
         );
+    } else if !published.lacks.is_empty() {
+        let _ = writeln!(
+            err,
+            "Proposed statement {sequence}; it lacks {}. Carry it to other delegates: gt endorse --output FILE {}",
+            published.lacks.join(", "),
+            published.statement.identity()
+        );
     } else if let Some(made) = &published.reel {
         let _ = writeln!(
             err,

@@ -27,7 +27,9 @@ pub fn run(env: &mut Env, words: &Seed) -> Result<(), Failure> {
     let git = git_at(env, words.repository.as_deref());
     let common_dir = git.common_dir().map_err(refused)?;
     let state = State::of(&common_dir);
-    if state.rid().map_err(broken)?.is_none() {
+    if let Some(from) = &words.from {
+        adopt(&state, from)?;
+    } else if state.rid().map_err(broken)?.is_none() {
         return Err(Failure::Refused(format!(
             "{} is neither published nor cloned with gt: run gt publish first",
             common_dir.display()
@@ -41,6 +43,22 @@ pub fn run(env: &mut Env, words: &Seed) -> Result<(), Failure> {
     });
     end(runtime);
     result
+}
+
+/// Takes a repository for a clone of what an address names.
+fn adopt(state: &State, typed: &str) -> Result<(), Failure> {
+    let said = |e: &dyn std::fmt::Display| Failure::Refused(format!("{typed}: {e}"));
+    let address: Address = typed.parse().map_err(|e| said(&e))?;
+    match state.rid().map_err(broken)? {
+        Some(rid) if rid != address.rid => {
+            return Err(said(&format!(
+                "expected the address of this repository, gt://{rid}, got another's"
+            )));
+        }
+        Some(_) if state.address().map_err(broken)?.is_none() => return Ok(()),
+        _ => {}
+    }
+    state.keep_address(typed).map_err(broken)
 }
 
 /// Returns how a repository with state is followed: by its published trackers

@@ -64,7 +64,7 @@ impl<'a> Shower<'a> {
         }
         let usual = !matches!(
             told,
-            Told::Refused { .. } | Told::Failed(_) | Told::Stalled(_)
+            Told::Refused { .. } | Told::Failed(_) | Told::Stalled(_) | Told::Shortened { .. }
         ) && !matches!(told, Told::Statement { stale: Some(_), .. });
         if usual && self.terse {
             return;
@@ -107,9 +107,14 @@ fn sentence(told: &Told) -> Option<String> {
                 None => format!("Statement {sequence}{from} is good"),
             }
         }
+        Told::Shortened { epoch } => format!(
+            "warning: charter {epoch} goes back behind what was held: its delegates have taken \
+             back statements of the one before"
+        ),
         Told::Refused { from, why } => {
             format!("warning: refused what {from} says: {}", plain(why))
         }
+        Told::Made(name) => format!("Made {} from what is here", plain(name)),
         Told::Complete { sequence } => format!("Snapshot {sequence} is complete"),
         Told::Refs { sequence, moved } => {
             format!("{moved} refs moved to those of statement {sequence}")

@@ -26,7 +26,10 @@ pub fn run(env: &mut Env, words: &Status) -> Result<(), Failure> {
             common_dir.display()
         )));
     };
-    let rid = gt_trust::Rid::of_charter(charter.text.as_bytes());
+    let rid = state
+        .rid()
+        .map_err(broken)?
+        .ok_or_else(|| broken("no first charter"))?;
     let now = (env.now)();
     let out = &mut env.stdout;
     let mut lines = vec![

@@ -78,7 +78,7 @@ fn altered_and_truncated_packs_are_not_accepted() {
     world.noise("work", LARGE);
     world.git(&["clone", "-q", "--bare", "work", "work.git"]);
     let address = world.publish("work.git", &[]);
-    let (_seed, place) = world.seed("work.git", &[]);
+    let (seed, place) = world.seed("work.git", &[]);
     let from = |place: &str| with_peer(&address, place);
     for name in ["altered.git", "short.git"] {
         world.gt(&["clone", "--mirror", &from(&place), name]);
@@ -103,6 +103,8 @@ fn altered_and_truncated_packs_are_not_accepted() {
     assert_eq!(world.refs("m.git"), world.refs("work"));
     world.fsck("m.git");
 
+    // Peers tell each other of peers: the honest one must not be found.
+    seed.kill();
     let only = from(&altered);
     let words = ["clone", "--mirror", "--seed", "--json", &only, "n.git"];
     let clone = world.start(&words);

@@ -3,11 +3,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod brought;
+mod endorsed;
 mod hostile;
 mod killed;
+mod made;
+mod pack;
+mod packed;
 mod proxy;
 mod published;
 mod refused;
 mod sealed;
+mod simulated;
+mod torrent;
 mod unusual;
+mod verified;
 mod world;

@@ -32,6 +32,7 @@ fn other_signature_formats_are_refused_by_name() {
     world.repository("work");
     world.git(&["-C", "work", "config", "user.signingkey", "key.pub"]);
     for format in ["ssh", "x509"] {
+        // Of ssh it is the key file that is not there.
         world.git(&["-C", "work", "config", "gpg.format", format]);
         let (code, words) = world.gt_fails(&["publish", "-C", "work"]);
         assert_eq!(code, 1);

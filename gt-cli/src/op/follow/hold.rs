@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use gt_pack::chain::Chain;
-use gt_trust::Watermark;
+use gt_trust::judge::check_history;
+use gt_trust::{Time, Watermark};
 use gt_wire::references::Rid as Secret;
 
 use super::snapshot::Snapshot;
-use super::{Error, Follow, KEPT};
+use super::{Error, Follow, KEPT, Options};
+use crate::held::Held;
 use crate::history::Ancestry;
 use crate::state::Sealed;
 use crate::told::Told;
@@ -76,11 +78,15 @@ impl Follow {
         if !snapshot.is_whole()? {
             // Several of us may bring the same: each import is checked and
             // comes in as a whole, so that nobody has to wait for another.
-            if let Some(bytes) = reel
-                && let Some(why) = snapshot.put_last_reel(bytes).await?
-            {
-                self.told.push_back(Told::Failed(why));
-                return Ok(());
+            if let Some(bytes) = reel {
+                if let Some(why) = snapshot.put_last_reel(bytes.clone()).await? {
+                    self.told.push_back(Told::Failed(why));
+                    return Ok(());
+                }
+                let state = &self.options.state;
+                let here = state.common_dir().to_path_buf();
+                let made = snapshot.make(here, state.partial(), bytes).await?;
+                self.told.extend(made.into_iter().map(Told::Made));
             }
         }
         // One that is being replaced before it was complete: its partial
@@ -133,6 +139,11 @@ impl Follow {
             )));
             return Ok(());
         }
+        let ruled = rule(&self.options, &snapshot.statement)?;
+        if let Some(why) = ruled {
+            self.told.push_back(Told::Failed(why));
+            return Ok(());
+        }
         snapshot.complete = true;
         let sequence = snapshot.statement.sequence.0;
         let statement = snapshot.statement.clone();
@@ -168,5 +179,40 @@ impl Follow {
             "packs of reels were taken away from objects/pack; bringing them again".to_owned(),
         ));
         self.open_newest().await
+    }
+}
+
+/// Holds what came against the charter's rules for refs; says what is wrong.
+fn rule(options: &Options, statement: &gt_trust::Statement) -> Result<Option<String>, Error> {
+    let state = &options.state;
+    let Some(charter) = state.charter()? else {
+        return Ok(None);
+    };
+    if charter.text.rules.is_empty() || state.ruled()? == Some(statement.identity()) {
+        return Ok(None);
+    }
+    let before = match state.ruled()? {
+        Some(identity) => state.statement(&identity)?.map(|sealed| sealed.text),
+        None => None,
+    };
+    // A new epoch may go back behind what was held.
+    let before = before.filter(|before| before.epoch == statement.epoch);
+    let history = Ancestry::new(options.git.elsewhere(state.common_dir()));
+    let keyrings = Held::read(state)?.keyrings();
+    let now = Time((options.now)());
+    let checked = check_history(
+        &charter.text,
+        before.as_ref(),
+        statement,
+        &keyrings,
+        &history,
+        now,
+    );
+    match checked {
+        Ok(()) => {
+            state.keep_ruled(&statement.identity())?;
+            Ok(None)
+        }
+        Err(why) => Ok(Some(why.to_string())),
     }
 }

@@ -151,6 +151,26 @@ impl Snapshot {
         })
     }
 
+    /// Makes the reels that are not here out of objects that are, by the
+    /// headers that came with their statement. Returns the names of those
+    /// that were made.
+    pub(super) async fn make(
+        &self,
+        common_dir: PathBuf,
+        partial: PathBuf,
+        headers: Bytes,
+    ) -> Result<Vec<String>, Error> {
+        let (vfs, reels) = (Arc::clone(&self.vfs), self.reels.clone());
+        let work = move || super::make::make(&common_dir, &partial, &*vfs, &reels, &headers);
+        let made = tokio::task::spawn_blocking(work).await;
+        Ok(made.map_err(|e| io::Error::other(e.to_string()))??)
+    }
+
+    /// Returns the headers of all reels, up to `most` bytes.
+    pub(super) fn headers(&self, most: u64) -> Option<Bytes> {
+        super::make::headers_of(&*self.vfs, &self.reels, most)
+    }
+
     /// Returns the bytes of a reel, where it is here.
     pub(super) fn read_reel(&self, n: usize) -> Option<Bytes> {
         let reel = self.reels.get(n)?;

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use gt_pack::small;
-use gt_trust::judge::{Evidence, Receiver, Refusal};
+use gt_trust::judge::{Evidence, LineFault, Link, Refusal};
 use gt_trust::offer::{Have, Want};
 use gt_trust::seal::Subject;
-use gt_trust::{Charter, Judgement, Keyring, Mark, Offer, Rid, Seal, Time, judge, limits};
+use gt_trust::{Charter, Judgement, Mark, Offer, Seal, Time, judge, limits};
 use gt_wire::references::{Output as Reference, Rid as Secret};
 use gt_wire::swarm::ConnId;
 
@@ -17,6 +17,7 @@ use super::asked::{Answered, Heard};
 use super::wants::{Key, Turn};
 use super::{Error, Follow, RIDES_ALONG};
 use crate::convert;
+use crate::held::Held;
 use crate::state::{self, Sealed};
 use crate::told::Told;
 
@@ -140,9 +141,10 @@ impl Follow {
     }
 
     /// Sends the newest statement with all that a stranger needs to judge it,
-    /// and the one small reel that the other end lacks, if it is just one.
+    /// and the one small reel that the other end lacks, if it is just one; else
+    /// the headers of all reels, by which it may be able to make them.
     pub(super) fn answer(&mut self, conn: ConnId, want: &Want) -> Result<(), Error> {
-        let (Some(newest), Some(charter)) = (&self.newest, &self.charter) else {
+        let Some(newest) = self.newest.as_ref().filter(|_| !self.charters.is_empty()) else {
             return Ok(());
         };
         let held = match &want.held {
@@ -150,9 +152,18 @@ impl Follow {
             None => None,
         };
         let offer = Offer::new(
-            vec![charter.text.as_bytes().to_vec()],
+            self.charters
+                .iter()
+                .map(|c| c.text.as_bytes().to_vec())
+                .collect(),
             newest.text.as_bytes().to_vec(),
-            charter.seals.iter().chain(&newest.seals).cloned().collect(),
+            self.charters
+                .iter()
+                .flat_map(|charter| &charter.seals)
+                .chain(&newest.seals)
+                .cloned()
+                .chain(self.gossip()?)
+                .collect(),
             self.options
                 .state
                 .keyring_of(&newest.text)?
@@ -173,7 +184,8 @@ impl Follow {
         let pack = small::write(&objects, &bases);
         let reel = held
             .as_ref()
-            .and_then(|held| self.small_reel(&held.text, &newest.text));
+            .and_then(|held| self.small_reel(&held.text, &newest.text))
+            .or_else(|| self.snapshots.back()?.headers(RIDES_ALONG));
         let rid = Secret(*self.options.rid.as_bytes());
         self.node.send_pack(conn, rid, pack.into(), reel);
         Ok(())
@@ -231,6 +243,9 @@ impl Follow {
             }
         };
         let from = self.address_of(conn);
+        // Whatever becomes of the rest: a revocation is never forgotten, and
+        // neither is evidence.
+        self.keep_news(&offer, Time(now))?;
         match judgement {
             Judgement::Accept(accepted) => {
                 // Others would refuse the statement without them.
@@ -249,8 +264,11 @@ impl Follow {
                     return Ok(());
                 }
                 self.keep_evidence(&accepted.evidence)?;
-                if self.charter.is_none() {
-                    self.charter = Some(self.keep_charter(&offer, Time(now))?);
+                self.keep_charters(&accepted.charters)?;
+                if accepted.shortened {
+                    self.told.push_back(Told::Shortened {
+                        epoch: accepted.statement.epoch.0,
+                    });
                 }
                 let sealed = Sealed {
                     text: accepted.statement,
@@ -290,6 +308,13 @@ impl Follow {
                     });
                 }
                 Refusal::LostRace { ref evidence, .. } => self.keep_evidence(evidence)?,
+                Refusal::Line(LineFault::TwoCharters { .. }) => {
+                    self.keep_rivals(&offer)?;
+                    self.told.push_back(Told::Refused {
+                        from,
+                        why: refusal.to_string(),
+                    });
+                }
                 other => self.refuse(conn, &other.to_string()),
             },
             Judgement::Proposal(proposal) => self.told.push_back(Told::Refused {
@@ -314,22 +339,97 @@ impl Follow {
     }
 
     fn judge(&self, offer: &Offer, now: Time) -> Result<Judgement, Unjudged> {
-        let charters = match &self.charter {
-            Some(charter) => vec![charter.text.as_bytes().to_vec()],
-            None => offer.charters.clone(),
-        };
-        let keyring = self.options.state.keyring()?.unwrap_or_default();
-        let remembered = self.options.state.remembered_keyrings()?;
-        let seals = self.newest.as_ref().map_or(&[][..], |n| &n.seals);
-        let receiver = Receiver::new(self.options.rid, &charters)
-            .and_then(|receiver| receiver.pin(self.options.places.pin))
+        let held = Held::read(&self.options.state)?;
+        let receiver = held
+            .receiver(
+                self.options.rid,
+                &offer.charters,
+                self.options.places.pin,
+                None,
+            )
             .map_err(|e| Unjudged::Offer(e.to_string()))?
-            .watermark(self.watermark)
-            .seals(seals)
-            .keyring(&keyring)
-            .remembered(&remembered)
             .allow_stale(self.options.allow_stale);
         Ok(judge(&receiver, offer, now))
+    }
+
+    /// Keeps the charters by which a statement was judged, and reads them
+    /// back, so that what serves others is what lies there.
+    fn keep_charters(&mut self, links: &[Link]) -> Result<(), Error> {
+        let state = &self.options.state;
+        for link in links {
+            let epoch = usize::try_from(link.charter.epoch.0).unwrap_or(usize::MAX);
+            let held = self.charters.get(epoch);
+            let same = held.filter(|held| held.text == link.charter);
+            let known = same.map_or(&[][..], |held| &held.seals);
+            let mut seals = known.to_vec();
+            seals.extend(link.seals.iter().filter(|s| !known.contains(s)).cloned());
+            if same.is_none() || seals.len() > known.len() {
+                state.keep_charter(&link.charter, &seals)?;
+            }
+        }
+        self.charters = state.charters()?;
+        Ok(())
+    }
+
+    /// Returns the seals of those who have equivocated, for everybody to see.
+    fn gossip(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let mut seals: Vec<Vec<u8>> = Vec::new();
+        for evidence in self
+            .options
+            .state
+            .read_evidence()?
+            .iter()
+            .take(limits::GOSSIP)
+        {
+            for seal in evidence.seals() {
+                let known = seals.contains(seal)
+                    || self.newest.as_ref().is_some_and(|n| n.seals.contains(seal));
+                if !known {
+                    seals.push(seal.clone());
+                }
+            }
+        }
+        Ok(seals)
+    }
+
+    /// Keeps the certificates of an offer if they revoke what nothing held
+    /// does, and seals in it by which a delegate has equivocated.
+    fn keep_news(&self, offer: &Offer, now: Time) -> Result<(), Error> {
+        let state = &self.options.state;
+        if offer.keyring.is_empty() || self.charters.is_empty() {
+            return Ok(());
+        }
+        let held = Held::read(state)?;
+        let Ok(receiver) = held.receiver(self.options.rid, &[], None, None) else {
+            return Ok(());
+        };
+        let news = receiver.revocations(&offer.keyring);
+        if news.is_ok_and(|news| !news.is_empty()) {
+            state.remember_keyring(&offer.keyring)?;
+        }
+        self.keep_evidence(&receiver.evidence_in(offer, now))?;
+        Ok(())
+    }
+
+    /// Keeps charters that contradict those held, to be shown.
+    fn keep_rivals(&self, offer: &Offer) -> Result<(), Error> {
+        for bytes in &offer.charters {
+            let Ok(charter) = Charter::parse(bytes) else {
+                continue;
+            };
+            let of_epoch = usize::try_from(charter.epoch.0)
+                .ok()
+                .and_then(|epoch| self.charters.get(epoch));
+            if of_epoch.is_some_and(|held| held.text != charter) {
+                let subject = Subject::of_charter(self.options.rid, &charter);
+                let named = |bytes: &&Vec<u8>| {
+                    Seal::parse(bytes).is_ok_and(|seal| *seal.subject() == subject)
+                };
+                let seals: Vec<_> = offer.seals.iter().filter(named).cloned().collect();
+                self.options.state.keep_rival(&charter, &seals)?;
+            }
+        }
+        Ok(())
     }
 
     fn keep_evidence(&self, evidence: &[Evidence]) -> Result<(), state::Error> {
@@ -341,23 +441,6 @@ impl Follow {
                 .keep_evidence(&name, &evidence.to_bytes())?;
         }
         Ok(())
-    }
-
-    /// Keeps the charter by which the first statement was judged, and those
-    /// seals of it that its delegates made.
-    fn keep_charter(&self, offer: &Offer, now: Time) -> Result<Sealed<Charter>, Error> {
-        let rid = self.options.rid;
-        let bytes = offer
-            .charters
-            .iter()
-            .find(|bytes| Rid::of_charter(bytes) == rid)
-            .ok_or(Error::Stopped)?;
-        let seals = Charter::parse(bytes)
-            .map(|charter| seals_of_charter(rid, &charter, offer, now))
-            .unwrap_or_default();
-        self.options.state.keep_charter(bytes, &seals)?;
-        // It is read back, so that what serves others is what lies there.
-        self.options.state.charter()?.ok_or(Error::Stopped)
     }
 
     /// Reads a pack of texts under the ceilings for strangers.
@@ -392,39 +475,6 @@ impl Follow {
             .collect::<Result<Vec<_>, String>>()?;
         Offer::from_objects(objects).map_err(|e| e.to_string())
     }
-}
-
-/// Returns the seals of a charter that its delegates made, one for each.
-/// Whatever else came along would be passed on by us for ever.
-fn seals_of_charter(rid: Rid, charter: &Charter, offer: &Offer, now: Time) -> Vec<Vec<u8>> {
-    let delegates: Vec<_> = charter
-        .delegates
-        .iter()
-        .filter_map(|d| d.openpgp())
-        .collect();
-    let Ok(keyring) = Keyring::parse(&offer.keyring, Some(&delegates)) else {
-        return Vec::new();
-    };
-    let subject = Subject::of_charter(rid, charter);
-    let mut by = Vec::new();
-    let mut kept = Vec::new();
-    let mut in_vain = 0;
-    for bytes in &offer.seals {
-        let Ok(seal) = Seal::parse(bytes) else {
-            continue;
-        };
-        if *seal.subject() != subject || in_vain == limits::SEAL_CHECKS {
-            continue;
-        }
-        match seal.verify(&keyring, now) {
-            Ok(signer) if delegates.contains(&signer.primary) && !by.contains(&signer.primary) => {
-                by.push(signer.primary);
-                kept.push(bytes.clone());
-            }
-            _ => in_vain += 1,
-        }
-    }
-    kept
 }
 
 /// Why an offer was not judged.

@@ -1,0 +1,507 @@
+//! What waits for more seals: statements and charters that were proposed, how
+//! they are kept, carried, sealed and completed.
+//!
+//! ```text
+//!   publish ─▶ proposal ─▶ file ─▶ endorse ─▶ file ─▶ endorse ─▶ complete
+//!                (1 of 3)          (2 of 3)           (3 of 3)    the mark moves
+//! ```
+//!
+//! Nobody need be online with anybody: a file holds the text, its seals, the
+//! charters and the certificates, as the objects of a small git pack. Seals
+//! are independent, so files that went different ways are joined by reading
+//! both.
+
+use std::path::Path;
+
+use gt_pack::small;
+use gt_trust::charter::Delegate;
+use gt_trust::judge::{Judgement, LineFault, ReceiverError, Refusal};
+use gt_trust::offer::{Kind, Object};
+use gt_trust::seal::Subject;
+use gt_trust::{
+    Charter, Identity, Keyring, Offer, Rid, Seal, Statement, Time, charter, judge, limits,
+    statement,
+};
+
+use crate::files;
+use crate::held::Held;
+use crate::signing::{self, Sealer};
+use crate::state::{self, Sealed, State};
+
+/// A text that was proposed.
+#[derive(Clone, Debug)]
+pub enum Text {
+    /// A statement.
+    Statement(Box<Statement>),
+    /// A charter.
+    Charter(Box<Charter>),
+}
+
+/// A text that was proposed, and what goes with it.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// The text.
+    pub text: Text,
+    /// The seals on it that came along.
+    pub seals: Vec<Vec<u8>>,
+    /// Certificates that came along.
+    pub keyring: Vec<u8>,
+    /// The charters before, with their seals, that came along.
+    pub charters: Vec<Vec<u8>>,
+    /// Seals of those.
+    pub charter_seals: Vec<Vec<u8>>,
+}
+
+/// How far a proposal has come.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Who has sealed it, of those who count.
+    pub sealed_by: Vec<Delegate>,
+    /// What it lacks, in words; nothing where it is complete.
+    pub lacks: Vec<String>,
+    /// Whether it is complete and holds now.
+    pub complete: bool,
+}
+
+impl Text {
+    /// Returns the exact bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Statement(text) => text.as_bytes(),
+            Self::Charter(text) => text.as_bytes(),
+        }
+    }
+
+    /// Returns the SHA-256 of the bytes.
+    pub fn identity(&self) -> Identity {
+        match self {
+            Self::Statement(text) => text.identity(),
+            Self::Charter(text) => text.identity(),
+        }
+    }
+
+    /// Reads either.
+    ///
+    /// # Errors
+    /// [`Error`] of the grammar.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        match bytes.starts_with(b"gt charter ") {
+            true => Ok(Self::Charter(Charter::parse(bytes)?.into())),
+            false => Ok(Self::Statement(Statement::parse(bytes)?.into())),
+        }
+    }
+
+    fn subject(&self, rid: Rid) -> Subject {
+        match self {
+            Self::Statement(text) => Subject::of_statement(text),
+            Self::Charter(text) => Subject::of_charter(rid, text),
+        }
+    }
+
+    /// Names the place that a delegate seals once only.
+    fn place(&self) -> String {
+        match self {
+            Self::Statement(text) => format!("statement {} {}", text.epoch, text.sequence),
+            Self::Charter(text) => format!("charter {}", text.epoch),
+        }
+    }
+}
+
+impl Proposal {
+    /// Returns a proposal that nobody has sealed yet.
+    pub fn new(text: Text, keyring: Vec<u8>) -> Self {
+        Self {
+            text,
+            seals: Vec::new(),
+            keyring,
+            charters: Vec::new(),
+            charter_seals: Vec::new(),
+        }
+    }
+
+    /// Reads a file that was carried here.
+    ///
+    /// # Errors
+    /// [`Error`] where it is no proposal.
+    pub fn read_file(path: &Path) -> Result<Self, Error> {
+        let bytes = files::read(path, limits::OFFER_BYTES as u64)?;
+        let bytes = bytes.ok_or_else(|| Error::NoFile(path.display().to_string()))?;
+        let objects = small::read(&bytes, &|_| None, &small::Budget::default())
+            .map_err(|e| Error::File(e.to_string()))?;
+        let (mut statement, mut charters) = (None, Vec::new());
+        let (mut seals, mut keyring) = (Vec::new(), Vec::new());
+        for object in objects {
+            let bytes = object.bytes;
+            match object.kind {
+                gt_pack::Kind::Tag => seals.push(bytes),
+                _ if bytes.starts_with(b"gt statement ") => statement = Some(bytes),
+                _ if bytes.starts_with(b"gt charter ") => charters.push(bytes),
+                _ => keyring = bytes,
+            }
+        }
+        // The text is the statement, or else the newest charter.
+        let text = match statement {
+            Some(bytes) => Text::Statement(Statement::parse(&bytes)?.into()),
+            None => {
+                let mut parsed = Vec::new();
+                for bytes in &charters {
+                    parsed.push(Charter::parse(bytes)?);
+                }
+                let newest = parsed.into_iter().max_by_key(|c| c.epoch);
+                Text::Charter(newest.ok_or(Error::Empty)?.into())
+            }
+        };
+        charters.retain(|bytes| *bytes != text.as_bytes());
+        let is_own = |bytes: &Vec<u8>| {
+            Seal::parse(bytes).is_ok_and(|seal| seal.subject().identity() == text.identity())
+        };
+        let (own, others) = seals.into_iter().partition(is_own);
+        Ok(Self {
+            text,
+            seals: own,
+            keyring,
+            charters,
+            charter_seals: others,
+        })
+    }
+
+    /// Returns the file to carry.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let tags = self.seals.iter().chain(&self.charter_seals);
+        let mut objects: Vec<Object> = tags
+            .map(|seal| Object::new(Kind::Tag, seal.clone()))
+            .collect();
+        let blobs = [self.text.as_bytes().to_vec()];
+        for bytes in blobs.iter().chain(&self.charters) {
+            objects.push(Object::new(Kind::Blob, bytes.clone()));
+        }
+        if !self.keyring.is_empty() {
+            objects.push(Object::new(Kind::Blob, self.keyring.clone()));
+        }
+        // A charter that holds already is among its own predecessors.
+        let mut seen = std::collections::BTreeSet::new();
+        objects.retain(|object| seen.insert(object.bytes.clone()));
+        let objects: Vec<small::Object> = objects
+            .into_iter()
+            .map(|object| small::Object {
+                kind: match object.kind {
+                    Kind::Blob => gt_pack::Kind::Blob,
+                    _ => gt_pack::Kind::Tag,
+                },
+                bytes: object.bytes,
+            })
+            .collect();
+        small::write(&objects, &[])
+    }
+
+    /// Returns the file to carry, with the charters of a repository, so that a
+    /// delegate who holds an older one can follow.
+    ///
+    /// # Errors
+    /// [`Error`] of the state.
+    pub fn for_others(&self, state: &State) -> Result<Vec<u8>, Error> {
+        let mut whole = self.clone();
+        for Sealed { text, seals } in state.charters()? {
+            if !whole.charters.iter().any(|bytes| bytes == text.as_bytes()) {
+                whole.charters.push(text.as_bytes().to_vec());
+            }
+            for seal in seals {
+                if !whole.charter_seals.contains(&seal) {
+                    whole.charter_seals.push(seal);
+                }
+            }
+        }
+        Ok(whole.to_bytes())
+    }
+
+    /// Adds what another copy of the same text has.
+    pub fn join(&mut self, other: &Self) {
+        for seal in &other.seals {
+            if !self.seals.contains(seal) {
+                self.seals.push(seal.clone());
+            }
+        }
+        if self.keyring.is_empty() {
+            self.keyring.clone_from(&other.keyring);
+        }
+    }
+
+    /// Adds this person's seal. gt seals one statement of a place: a second
+    /// one would be equivocation, whoever asked for it.
+    ///
+    /// # Errors
+    /// [`Error::Sealed`] where another text of the place was sealed here.
+    pub fn seal(
+        &mut self,
+        state: &State,
+        sealer: &Sealer,
+        rid: Rid,
+        now: Time,
+    ) -> Result<(), Error> {
+        let own = Keyring::parse(sealer.certificate(), None).unwrap_or_default();
+        let is_mine = |bytes: &Vec<u8>| {
+            let by = Seal::parse(bytes)
+                .ok()
+                .and_then(|seal| seal.verify(&own, now).ok());
+            by.is_some_and(|by| by.delegate == *sealer.delegate())
+        };
+        if self.seals.iter().any(is_mine) {
+            return Ok(());
+        }
+        let (place, identity) = (self.text.place(), self.text.identity());
+        if let Some(other) = state
+            .sealed_at(&place)?
+            .filter(|sealed| *sealed != identity)
+        {
+            return Err(Error::Sealed { place, other });
+        }
+        let format = match &self.text {
+            Text::Statement(text) => text.object_format,
+            Text::Charter(text) => text.object_format,
+        };
+        // Written first: a crash between the two must not free the place.
+        state.keep_sealed_at(&place, &identity)?;
+        let subject = self.text.subject(rid);
+        let seal = sealer.seal(&subject, format, self.text.as_bytes(), now)?;
+        self.seals.push(seal.as_bytes().to_vec());
+        Ok(())
+    }
+
+    /// Says how far it has come, and makes it hold where it has all its seals:
+    /// a statement moves the mark, a charter becomes the newest. One that has
+    /// not is kept.
+    ///
+    /// # Errors
+    /// [`Error`] where it would be refused whatever seals came.
+    pub fn settle(&self, state: &State, rid: Rid, now: Time) -> Result<Progress, Error> {
+        let progress = match &self.text {
+            Text::Statement(text) => self.settle_statement(state, rid, text, now)?,
+            Text::Charter(text) => self.settle_charter(state, rid, text, now)?,
+        };
+        match progress.complete {
+            true => state.forget_proposal(&self.text.identity())?,
+            false => state.keep_proposal(self)?,
+        }
+        Ok(progress)
+    }
+
+    fn settle_statement(
+        &self,
+        state: &State,
+        rid: Rid,
+        text: &Statement,
+        now: Time,
+    ) -> Result<Progress, Error> {
+        let held = Held::read(state)?;
+        let offer = Offer::new(
+            self.charters.clone(),
+            text.as_bytes().to_vec(),
+            self.charter_seals
+                .iter()
+                .chain(&self.seals)
+                .cloned()
+                .collect(),
+            self.keyring.clone(),
+        );
+        let receiver = held
+            .receiver(rid, &offer.charters, None, None)?
+            .allow_stale(true);
+        match judge(&receiver, &offer, now) {
+            Judgement::Accept(fine) => {
+                for link in &fine.charters {
+                    let known = state.charters()?;
+                    let epoch = usize::try_from(link.charter.epoch.0).unwrap_or(usize::MAX);
+                    if known
+                        .get(epoch)
+                        .is_none_or(|held| held.text != link.charter)
+                    {
+                        state.keep_charter(&link.charter, &link.seals)?;
+                    }
+                }
+                let moved = state.accept(
+                    &offer.statement,
+                    &fine.seals,
+                    &offer.keyring,
+                    &fine.watermark,
+                )?;
+                match moved {
+                    true => Ok(Progress {
+                        sealed_by: fine.sealed_by.into_iter().map(|s| s.delegate).collect(),
+                        lacks: Vec::new(),
+                        complete: true,
+                    }),
+                    false => Err(Error::Overtaken),
+                }
+            }
+            Judgement::Proposal(proposal) => {
+                let mut lacks = Vec::new();
+                let got = proposal.sealed_by.len() as u64;
+                if got < proposal.needed {
+                    lacks.push(format!("{got} of {} seals", proposal.needed));
+                }
+                for short in &proposal.short {
+                    lacks.push(format!(
+                        "{}: {} of {} seals",
+                        short.name, short.got, short.needed
+                    ));
+                }
+                Ok(Progress {
+                    sealed_by: proposal.sealed_by.into_iter().map(|s| s.delegate).collect(),
+                    lacks,
+                    complete: false,
+                })
+            }
+            Judgement::Refused(refusal) => match *refusal {
+                Refusal::NoSeal { ref faults } if self.seals.is_empty() && faults.is_empty() => {
+                    Ok(Progress {
+                        sealed_by: Vec::new(),
+                        lacks: vec!["no seal yet".to_owned()],
+                        complete: false,
+                    })
+                }
+                other => Err(Error::Refused(Box::new(other))),
+            },
+            _ => Err(Error::Overtaken),
+        }
+    }
+
+    fn settle_charter(
+        &self,
+        state: &State,
+        rid: Rid,
+        text: &Charter,
+        now: Time,
+    ) -> Result<Progress, Error> {
+        let held = Held::read(state)?;
+        let offered: Vec<Vec<u8>> = self
+            .charters
+            .iter()
+            .cloned()
+            .chain(Some(text.as_bytes().to_vec()))
+            .collect();
+        let receiver = held.receiver(rid, &offered, None, None)?;
+        let seals: Vec<Vec<u8>> = self
+            .charter_seals
+            .iter()
+            .chain(&self.seals)
+            .cloned()
+            .collect();
+        let judged = receiver.succession(&offered, &seals, &self.keyring, now);
+        let judged = judged.map_err(|e| Error::Refused(Box::new(e)))?;
+        let newest = judged.links.last().map(|link| &link.charter);
+        if newest.is_some_and(|newest| newest == text) {
+            for link in &judged.links {
+                if link.charter.epoch.0 > receiver.charter().epoch.0 {
+                    state.keep_charter(&link.charter, &link.seals)?;
+                }
+            }
+            // Not in place of those that the present statement names.
+            if !self.keyring.is_empty() {
+                state.remember_keyring(&self.keyring)?;
+            }
+            return Ok(Progress {
+                sealed_by: judged
+                    .links
+                    .last()
+                    .map(|l| l.confirmed.clone())
+                    .unwrap_or_default(),
+                lacks: Vec::new(),
+                complete: true,
+            });
+        }
+        match judged.stopped {
+            Some(LineFault::TooFewSeals {
+                before,
+                needed_before,
+                own,
+                needed,
+                faults,
+                ..
+            }) => {
+                let mut lacks = Vec::new();
+                if (before as u64) < needed_before {
+                    lacks.push(format!(
+                        "{before} of {needed_before} seals by delegates of the charter before"
+                    ));
+                }
+                if (own as u64) < needed {
+                    lacks.push(format!("{own} of {needed} seals by its own delegates"));
+                }
+                lacks.extend(faults.iter().map(ToString::to_string));
+                Ok(Progress {
+                    sealed_by: Vec::new(),
+                    lacks,
+                    complete: false,
+                })
+            }
+            Some(fault) => Err(Error::Refused(Box::new(fault.into()))),
+            None => Err(Error::Overtaken),
+        }
+    }
+}
+
+/// Returns the OpenPGP keys of everybody who is or was a delegate.
+///
+/// # Errors
+/// [`state::Error`].
+pub fn openpgp_delegates(state: &State) -> Result<Vec<gt_trust::Fingerprint>, state::Error> {
+    let mut keys = Vec::new();
+    for charter in state.charters()? {
+        for key in charter.text.delegates.iter().filter_map(Delegate::openpgp) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+    }
+    Ok(keys)
+}
+
+/// Why nothing became of a proposal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such file.
+    #[error("{0}: no such file, nor a proposal that is kept here")]
+    NoFile(String),
+    /// The file is something else.
+    #[error("expected a proposal: {0}")]
+    File(String),
+    /// There is neither a statement nor a charter in it.
+    #[error("expected a proposal with a statement or a charter, got none")]
+    Empty,
+    /// The statement.
+    #[error("expected a statement: {0}")]
+    Statement(#[from] statement::Error),
+    /// The charter.
+    #[error("expected a charter: {0}")]
+    Charter(#[from] charter::Error),
+    /// What is held cannot judge it.
+    #[error(transparent)]
+    Receiver(#[from] ReceiverError),
+    /// It would be refused by everybody.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// Something newer holds.
+    #[error("fetch first: something newer holds meanwhile")]
+    Overtaken,
+    /// It would be equivocation.
+    #[error(
+        "another text of the place ({place}) was sealed here already: {other}; sealing a second \
+         one would be equivocation"
+    )]
+    Sealed {
+        /// The place.
+        place: String,
+        /// What was sealed.
+        other: Identity,
+    },
+    /// Nobody can seal.
+    #[error(transparent)]
+    Signing(#[from] signing::Error),
+    /// The state of gt.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// The disk.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}

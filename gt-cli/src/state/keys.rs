@@ -1,0 +1,125 @@
+//! Certificates, the revocations among them, and evidence.
+
+use gt_trust::judge::Evidence;
+use gt_trust::{Fingerprint, Identity, Keyring, Statement, limits};
+
+use super::{Error, State, names};
+use crate::files;
+
+/// How many earlier keyrings are kept: each is there for a revocation that the
+/// newest lacks, so that even one is rare. The first ones stay.
+const KEYRINGS: usize = 32;
+
+impl State {
+    /// Makes a keyring the newest, and keeps the one before it where it
+    /// revokes what no other does: a revocation is never forgotten.
+    pub(super) fn replace_keyring(&self, keyring: &[u8]) -> Result<(), Error> {
+        if let Some(old) = self.keyring()?.filter(|old| old != keyring) {
+            let mut others = self.remembered_keyrings()?;
+            let room = others.len() < KEYRINGS;
+            others.push(keyring.to_vec());
+            if room && Keyring::forgets(&old, &others, &self.delegates()?) {
+                let name = Identity::of(&old).to_string();
+                files::write(&self.dir.join("keyrings").join(name), &old)?;
+            }
+        }
+        self.keep_keyring(keyring)
+    }
+
+    fn delegates(&self) -> Result<Vec<Fingerprint>, Error> {
+        let charters = self.charters()?;
+        let delegates = charters.iter().flat_map(|c| &c.text.delegates);
+        Ok(delegates.filter_map(|d| d.openpgp()).collect())
+    }
+
+    /// Returns the keyrings of earlier statements that revoke what the newest
+    /// does not.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn remembered_keyrings(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let folder = self.dir.join("keyrings");
+        let mut keyrings = Vec::new();
+        for name in names(&folder)?.into_iter().filter(|n| n.len() == 64) {
+            keyrings.extend(files::read(
+                &folder.join(name),
+                limits::CERTIFICATES as u64,
+            )?);
+        }
+        Ok(keyrings)
+    }
+
+    /// Returns the keyring that a statement names, byte for byte, where it is
+    /// the one that is held.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn keyring_of(&self, statement: &Statement) -> Result<Option<Vec<u8>>, Error> {
+        let held = self.keyring()?;
+        Ok(held.filter(|held| statement.keyring == Some(Identity::of(held))))
+    }
+
+    /// Keeps certificates that revoke a delegate's key, whoever they came
+    /// from. Returns whether there was room for them.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn remember_keyring(&self, keyring: &[u8]) -> Result<bool, Error> {
+        let folder = self.dir.join("keyrings");
+        if names(&folder)?.len() >= KEYRINGS {
+            return Ok(false);
+        }
+        let name = Identity::of(keyring).to_string();
+        files::write(&folder.join(name), keyring)?;
+        Ok(true)
+    }
+
+    /// Returns the certificates of the delegates.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn keyring(&self) -> Result<Option<Vec<u8>>, Error> {
+        Ok(files::read(
+            &self.dir.join("keyring"),
+            limits::CERTIFICATES as u64,
+        )?)
+    }
+
+    /// Keeps the certificates of the delegates.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn keep_keyring(&self, keyring: &[u8]) -> Result<(), Error> {
+        Ok(files::write(&self.dir.join("keyring"), keyring)?)
+    }
+
+    /// Keeps the proof that a delegate sealed two statements of one sequence.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn keep_evidence(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        Ok(files::write(&self.dir.join("evidence").join(name), bytes)?)
+    }
+
+    /// Lists the evidence that is kept, by file name.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn evidence(&self) -> Result<Vec<String>, Error> {
+        names(&self.dir.join("evidence"))
+    }
+
+    /// Returns the evidence that is kept; a file that is none is passed over.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn read_evidence(&self) -> Result<Vec<Evidence>, Error> {
+        let folder = self.dir.join("evidence");
+        let mut all = Vec::new();
+        for name in names(&folder)? {
+            let bytes = files::read(&folder.join(name), 4 * limits::SEAL as u64)?;
+            all.extend(bytes.and_then(|bytes| Evidence::parse(&bytes).ok()));
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,57 @@
+//! `gt pack index`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use gt_pack::index::{write_idx, write_rev};
+use gt_pack::verify::NoVisitor;
+use serde_json::json;
+
+use super::{Failure, broken, read, told};
+use crate::Env;
+use crate::args::pack::Index;
+use crate::files;
+
+/// Verifies a pack and writes its indexes.
+///
+/// # Errors
+/// See [`super::run`].
+pub(super) fn run(env: &mut Env, words: &Index) -> Result<(), Failure> {
+    let idx = env.cwd.join(output(words)?);
+    let outcome = read(env, &words.file, &words.reading, &NoVisitor);
+    let (_, verified) = told(env, &words.reading, outcome)?;
+    let rev = idx.with_extension("rev");
+    // An index that is there tells git that the rest is there too.
+    files::write(&rev, &write_rev(&verified)).map_err(broken)?;
+    files::write(&idx, &write_idx(&verified)).map_err(broken)?;
+    if words.reading.json {
+        let value = json!({
+            "checksum": verified.checksum.to_string(),
+            "objects": verified.entries.len(),
+            "idx": idx.to_string_lossy(),
+            "rev": rev.to_string_lossy(),
+        });
+        return writeln!(env.stdout, "{value}").map_err(broken);
+    }
+    writeln!(env.stdout, "{}", verified.checksum).map_err(broken)
+}
+
+/// Returns where the index goes: `-o`, or beside a file that ends in `.pack`.
+fn output(words: &Index) -> Result<PathBuf, Failure> {
+    if let Some(output) = &words.output {
+        if output.extension().is_none_or(|e| e != "idx") {
+            return Err(Failure::Broken(format!(
+                "expected the name of an index to end in .idx, got {}",
+                output.display()
+            )));
+        }
+        return Ok(output.clone());
+    }
+    if words.file.extension().is_none_or(|e| e != "pack") {
+        return Err(Failure::Broken(format!(
+            "expected the name of a pack to end in .pack, or -o to say where the index goes, got {}",
+            words.file.display()
+        )));
+    }
+    Ok(words.file.with_extension("idx"))
+}

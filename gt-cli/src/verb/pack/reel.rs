@@ -1,0 +1,158 @@
+//! `gt pack reel`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use gt_pack::ObjectId;
+use gt_pack::encode::{self, Moment, Options, Reel};
+use gt_pack::published::{Known, Published as _, published_refs};
+use gt_pack::repository::{GitRepository, Repository as _};
+use serde_json::json;
+
+use super::{Failure, broken};
+use crate::Env;
+use crate::args::pack::Reel as Words;
+use crate::git::Git;
+use crate::meter::size;
+use crate::verb::{git_at, refused};
+
+/// Makes the reel that leads from some revisions to the branches and tags of a
+/// repository as they are.
+///
+/// # Errors
+/// [`Failure::Refused`] where there is nothing that the revisions do not hold,
+/// and what stands in the way.
+pub(super) fn run(env: &mut Env, words: &Words) -> Result<(), Failure> {
+    if let Some(name) = words
+        .recipe
+        .as_deref()
+        .filter(|name| *name != encode::RECIPE)
+    {
+        let known = encode::RECIPE;
+        return Err(Failure::Broken(format!(
+            "expected the recipe {known}, got {name:?}"
+        )));
+    }
+    let git = git_at(env, words.repository.as_deref());
+    let common_dir = git.common_dir().map_err(broken)?;
+    let repository = GitRepository::open(&common_dir).map_err(refused)?;
+    let refs = repository.refs().map_err(refused)?;
+    let published = held(&git, &words.since)?;
+    let now: Vec<_> = published_refs(&refs.list, &[])
+        .into_iter()
+        .cloned()
+        .collect();
+    // What the revisions hold needs no name.
+    let mut before = Vec::new();
+    for tip in &now {
+        if published.contains(&tip.1).map_err(broken)? {
+            before.push(tip.clone());
+        }
+    }
+    let moment = Moment::new(&now, &before, refs.head.as_deref());
+    let mut options = Options::default();
+    options.depth = words.depth.unwrap_or(options.depth);
+    let reel = match &words.output {
+        None => encode::reel(
+            &repository,
+            &published,
+            &moment,
+            &options,
+            &mut std::io::sink(),
+        ),
+        Some(path) => {
+            let mut out = Out::beside(&env.cwd.join(path))?;
+            let reel = encode::reel(&repository, &published, &moment, &options, &mut out.file);
+            if matches!(reel, Ok(Some(_))) {
+                out.keep()?;
+            }
+            reel
+        }
+    };
+    let reel = reel.map_err(|e| match e {
+        encode::Error::Write(e) => broken(e),
+        other => refused(other),
+    })?;
+    let Some(reel) = reel else {
+        return Err(Failure::Refused(
+            "expected objects that are new, got none".into(),
+        ));
+    };
+    tell(env, words, &reel)
+}
+
+/// Returns all that the revisions reach. How deep their objects lie in another
+/// chain is not known here, and counted as not at all.
+fn held(git: &Git, since: &[String]) -> Result<Known, Failure> {
+    if since.is_empty() {
+        return Ok(Known::default());
+    }
+    let mut words = vec![
+        "rev-list",
+        "--objects",
+        "--no-object-names",
+        "--end-of-options",
+    ];
+    words.extend(since.iter().map(String::as_str));
+    words.push("--");
+    let listed = git.ask(words).map_err(refused)?;
+    let id = |line: &str| line.parse::<ObjectId>().map(|id| (id, 0));
+    listed
+        .lines()
+        .map(id)
+        .collect::<Result<_, _>>()
+        .map_err(broken)
+}
+
+fn tell(env: &mut Env, words: &Words, reel: &Reel) -> Result<(), Failure> {
+    let recipe = reel.recipe;
+    if words.json {
+        let value = json!({
+            "objects": reel.objects.len(), "bytes": reel.length, "deltas": reel.deltas,
+            "deepest": reel.deepest, "root": reel.root.to_string(), "recipe": recipe,
+        });
+        return writeln!(env.stdout, "{value}").map_err(broken);
+    }
+    writeln!(
+        env.stdout,
+        "{}: {} objects in {}, {} of them deltas, the deepest of {}; recipe {}",
+        reel.root,
+        reel.objects.len(),
+        size(reel.length),
+        reel.deltas,
+        reel.deepest,
+        recipe.unwrap_or("none"),
+    )
+    .map_err(broken)
+}
+
+/// A file that takes its name when it is whole.
+pub(super) struct Out {
+    pub(super) file: tempfile::NamedTempFile<File>,
+    path: PathBuf,
+}
+
+impl Out {
+    pub(super) fn beside(path: &Path) -> Result<Self, Failure> {
+        let said = |e: std::io::Error| Failure::Broken(format!("{}: {e}", path.display()));
+        let folder = path.parent().unwrap_or(Path::new("."));
+        // As readable as files are that this person makes.
+        let file = tempfile::Builder::new()
+            .prefix(".gt-")
+            .make_in(folder, |path| File::create_new(path))
+            .map_err(said)?;
+        Ok(Self {
+            file,
+            path: path.to_path_buf(),
+        })
+    }
+
+    pub(super) fn keep(self) -> Result<(), Failure> {
+        let Self { file, path } = self;
+        file.as_file().sync_all().map_err(broken)?;
+        file.persist(&path)
+            .map_err(|e| Failure::Broken(format!("{}: {}", path.display(), e.error)))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! `gt torrent create`.
+
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use gt_vfs::{Folder, VPath, Vfs};
+use gt_wire::Magnet;
+use gt_wire::metainfo::{Create as Plan, Failed, Metainfo, Version};
+use serde_json::json;
+
+use super::super::{Failure, broken, refused};
+use super::place::Only;
+use super::show;
+use crate::Env;
+use crate::args::torrent::Create;
+use crate::files;
+use crate::meter::Meter;
+
+/// Makes a .torrent file.
+///
+/// # Errors
+/// Where there is nothing to share, it cannot be read, or the result not be
+/// written.
+pub(super) fn run(env: &mut Env, words: &Create) -> Result<(), Failure> {
+    let path = env.cwd.join(&words.path);
+    let path = std::fs::canonicalize(&path)
+        .map_err(|e| Failure::Broken(format!("cannot open {}: {e}", words.path.display())))?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| refused("expected a file or folder with a name, got the root"))?;
+    let name = name.as_bytes().to_vec();
+    let vfs: Box<dyn Vfs> = if path.is_dir() {
+        Box::new(Folder::open(&path).map_err(broken)?)
+    } else {
+        let only = VPath::from_components([&name[..]]).map_err(refused)?;
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        Box::new(Only::new(Folder::open(parent).map_err(broken)?, only))
+    };
+    let mut plan = Plan::new(name.clone()).version(match (words.v1, words.v2) {
+        (true, _) => Version::V1,
+        (_, true) => Version::V2,
+        _ => Version::Hybrid,
+    });
+    plan.piece_length = words.piece;
+    plan.private = words.private;
+    let mut made = hash(env, &plan, &*vfs)?;
+    made.trackers = words.trackers.iter().map(|url| vec![url.clone()]).collect();
+    made.web_seeds.clone_from(&words.web_seeds);
+    made.comment.clone_from(&words.comment);
+    made.created_by = Some(concat!("gittorrent ", env!("CARGO_PKG_VERSION")).to_owned());
+    made.created = i64::try_from((env.now)()).ok();
+    let output = match &words.output {
+        Some(output) => env.cwd.join(output),
+        None => env.cwd.join(with_suffix(&name)),
+    };
+    files::write(&output, &made.write()).map_err(broken)?;
+    if words.json {
+        let mut value = show::value(&made);
+        value["output"] = json!(output.display().to_string());
+        return super::json(env, &value);
+    }
+    let mut magnet = Magnet::of(&made.info);
+    magnet.trackers = words.trackers.clone();
+    magnet.web_seeds.clone_from(&words.web_seeds);
+    writeln!(env.stdout, "{}\n{magnet}", output.display()).map_err(broken)
+}
+
+fn hash(env: &mut Env, plan: &Plan, vfs: &dyn Vfs) -> Result<Metainfo, Failure> {
+    let terminal = env.terminal;
+    let mut meter = Meter::new("Hashing pieces", terminal);
+    let mut told = (0, 0);
+    let made = plan.hash_telling(vfs, &mut |done, all| {
+        told = (u64::from(done), u64::from(all));
+        if terminal {
+            let _ = meter.show(&mut *env.stderr, told.0, told.1, None);
+        }
+    });
+    if terminal {
+        let _ = meter.done(&mut *env.stderr, told.0, told.1, None);
+    }
+    made.map_err(|e| match e {
+        Failed::Io(_) => broken(e),
+        other => refused(other),
+    })
+}
+
+fn with_suffix(name: &[u8]) -> PathBuf {
+    let mut name = name.to_vec();
+    name.extend_from_slice(b".torrent");
+    PathBuf::from(std::ffi::OsStr::from_bytes(&name))
+}

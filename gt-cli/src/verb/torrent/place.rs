@@ -1,0 +1,71 @@
+//! Where a torrent's files lie: a folder of the torrent's name, or one file.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gt_vfs::{Entry, Folder, ReadAt, VPath, Vfs, WriteAt};
+use gt_wire::Info;
+
+use super::super::{Failure, broken};
+
+/// One file of a folder, as if there were no other: a folder of downloads may
+/// hold anything.
+pub(super) struct Only {
+    folder: Folder,
+    path: VPath,
+}
+
+impl Only {
+    pub(super) fn new(folder: Folder, path: VPath) -> Self {
+        Self { folder, path }
+    }
+}
+
+impl Vfs for Only {
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        Ok(Vec::from_iter(self.folder.entry(&self.path)?))
+    }
+
+    fn open(&self, path: &VPath) -> io::Result<Box<dyn ReadAt>> {
+        self.folder.open(path)
+    }
+
+    fn create(&self, path: &VPath, size: u64) -> io::Result<Box<dyn WriteAt>> {
+        self.folder.create(path, size)
+    }
+
+    fn remove(&self, path: &VPath) -> io::Result<()> {
+        self.folder.remove(path)
+    }
+}
+
+/// Returns the store of a torrent below `folder`, which is made if `make`.
+pub(super) fn store(folder: &Path, info: &Info, make: bool) -> Result<Arc<dyn Vfs>, Failure> {
+    let (root, only) = match info.single() {
+        Some(path) => (folder.to_path_buf(), Some(path.clone())),
+        None => (root_of(folder, info, make), None),
+    };
+    if !make && !root.is_dir() {
+        let shown = root.display();
+        return Err(Failure::Broken(format!("there is no folder {shown}")));
+    }
+    let root = Folder::open(&root).map_err(broken)?;
+    Ok(match only {
+        Some(path) => Arc::new(Only::new(root, path)),
+        None => Arc::new(root),
+    })
+}
+
+/// Files of a torrent of several lie in a folder of its name; whoever names
+/// that very folder means it too, if it is only looked at.
+fn root_of(folder: &Path, info: &Info, make: bool) -> PathBuf {
+    let name = OsStr::from_bytes(info.folder());
+    let below = folder.join(name);
+    if !make && !below.is_dir() && folder.file_name() == Some(name) {
+        return folder.to_path_buf();
+    }
+    below
+}

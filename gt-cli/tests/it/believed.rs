@@ -1,0 +1,132 @@
+//! `gt trust`: keyrings, ownertrust, standing, and its exit codes.
+
+use serde_json::Value;
+
+use gt_trust::key::OwnKey;
+use gt_trust::{Fingerprint, Time};
+
+use crate::world::World;
+
+const NOW: Time = Time(1_700_000_000);
+
+/// Writes a certificate; returns its name in capitals.
+fn certificate(world: &World, file: &str, seed: u8) -> String {
+    let user = format!("{file} <{file}@example.org>");
+    let key = OwnKey::generate(&user, NOW, [seed; 32]).unwrap();
+    std::fs::write(world.path(file), key.certificate().unwrap()).unwrap();
+    shown(&key.fingerprint())
+}
+
+fn shown(key: &Fingerprint) -> String {
+    key.to_string().to_uppercase()
+}
+
+fn code(world: &World, args: &[&str]) -> i32 {
+    let output = world.run(env!("CARGO_BIN_EXE_gt"), args);
+    output.status.code().unwrap()
+}
+
+#[test]
+fn keyrings_are_listed_without_a_home() {
+    let world = World::new();
+    let ann = certificate(&world, "ann", 1);
+    let bob = certificate(&world, "bob", 2);
+    std::fs::write(world.path("trust"), format!("# mine\n{ann}:6:\n")).unwrap();
+    let list = |more: &[&str]| {
+        let common = ["trust", "list", "--ownertrust", "trust", "--tsv"];
+        world.gt(&[&common[..], &["--keyring", "ann", "--keyring", "bob"], more].concat())
+    };
+    for model in ["pgp", "classic", "strict"] {
+        let told = list(&["--model", model, "--at", "1700000100"]);
+        let rows: Vec<Vec<&str>> = told.lines().map(|l| l.split('\t').collect()).collect();
+        assert_eq!(rows.len(), 2, "{told}");
+        assert_eq!(rows[0][..3], [&ann, "uid", "u"]);
+        assert_eq!(rows[1][..3], [&bob, "uid", "-"]);
+        assert!(rows.iter().all(|row| row[3].len() == 40));
+    }
+    assert!(!world.path("home/data/gittorrent").exists());
+    let armoured = {
+        let bytes = std::fs::read(world.path("ann")).unwrap();
+        let text = data_encoding::BASE64.encode(&bytes);
+        format!("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{text}\n-----END PGP PUBLIC KEY BLOCK-----\n")
+    };
+    std::fs::write(world.path("ann"), armoured).unwrap();
+    assert!(list(&["--at", "20231114T221500"]).starts_with(&ann));
+}
+
+#[test]
+fn what_is_wrong_with_words_and_files_is_64() {
+    let world = World::new();
+    let ann = certificate(&world, "ann", 1);
+    std::fs::write(world.path("trust"), format!("{ann}:6:\n")).unwrap();
+    std::fs::write(world.path("junk"), "junk\n").unwrap();
+    let list = ["trust", "list", "--keyring", "ann", "--ownertrust", "trust"];
+    for more in [
+        &["--model", "other"][..],
+        &["--at", "noon"],
+        &["--completes-needed", "0"],
+        &["--marginals-needed", "1"],
+        &["--max-cert-depth", "256"],
+        &["--min-cert-level", "4"],
+        &["--keyring", "missing"],
+        &["--keyring", "junk"],
+        &["--no-such-option"],
+    ] {
+        assert_eq!(code(&world, &[&list[..], more].concat()), 64, "{more:?}");
+    }
+    let bad = ["trust", "list", "--keyring", "ann", "--ownertrust", "junk"];
+    assert_eq!(code(&world, &bad), 64);
+    assert_eq!(code(&world, &["trust", "why", "beef"]), 64);
+    assert_eq!(code(&world, &["trust", "set", &ann, "very"]), 64);
+}
+
+#[test]
+fn a_persons_own_trust_is_kept_and_explained() {
+    let world = World::new();
+    let ann = certificate(&world, "ann", 1);
+    let bob = certificate(&world, "bob", 2);
+    let told = world.gt(&["trust", "import", "ann", "bob", "--json"]);
+    let value: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((value["read"].as_u64(), value["new"].as_u64()), (Some(2), Some(2)));
+    assert_eq!(code(&world, &["trust", "why", &ann]), 2);
+    world.gt(&["trust", "add-root", &ann.to_lowercase()]);
+    let why: Value = serde_json::from_str(&world.gt(&["trust", "why", &ann, "--json"])).unwrap();
+    assert_eq!(why["standing"], "trusted");
+    assert_eq!(why["user"], "ann <ann@example.org>");
+    let (code_of_bob, words) = world.gt_fails(&["trust", "why", &bob]);
+    assert_eq!(code_of_bob, 2);
+    assert!(words.contains("nobody whom you know certifies it"), "{words}");
+    assert_eq!(code(&world, &["trust", "path", &bob]), 2);
+    assert_eq!(code(&world, &["trust", "why", &"0".repeat(40)]), 2);
+
+    world.gt(&["trust", "set", &bob, "full"]);
+    std::fs::write(world.path("list"), format!("{ann}:3:\n")).unwrap();
+    world.gt(&["trust", "import", "--ownertrust", "list"]);
+    let kept = world.path("home/data/gittorrent/trust/ownertrust");
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert!(kept.contains(&format!("{ann}:3:\n")), "{kept}");
+    assert!(kept.contains(&format!("{bob}:5:\n")), "{kept}");
+    // Nobody is a root any more.
+    assert_eq!(code(&world, &["trust", "why", &ann]), 2);
+}
+
+/// What was altered in the cache is computed again.
+#[test]
+fn a_spoilt_cache_changes_no_answer() {
+    let world = World::new();
+    let ann = certificate(&world, "ann", 1);
+    world.gt(&["trust", "import", "ann"]);
+    world.gt(&["trust", "add-root", &ann]);
+    let list = || world.gt(&["trust", "list", "--tsv"]);
+    let first = list();
+    let cache = world.path("home/cache/gittorrent/trust");
+    let good = std::fs::read(&cache).unwrap();
+    assert!(!good.is_empty());
+    for spoilt in [Vec::new(), good[1..].to_vec(), vec![0xaa; good.len()]] {
+        std::fs::write(&cache, spoilt).unwrap();
+        assert_eq!(list(), first);
+    }
+    std::fs::remove_file(&cache).unwrap();
+    std::fs::write(world.path("home/data/gittorrent/trust/key"), "short").unwrap();
+    assert_eq!(list(), first);
+}

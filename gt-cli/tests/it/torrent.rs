@@ -1,0 +1,243 @@
+//! `gt torrent …`: plain torrents.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::world::World;
+
+fn sample(length: usize) -> Vec<u8> {
+    (0..length).map(|n| (n * 31 + n / 253) as u8).collect()
+}
+
+/// A folder of three files, one of which is empty.
+fn folder(world: &World, name: &str) {
+    let path = world.path(name);
+    std::fs::create_dir_all(path.join("sub")).unwrap();
+    std::fs::write(path.join("a.bin"), sample(300_000)).unwrap();
+    std::fs::write(path.join("sub/b.bin"), sample(70_001)).unwrap();
+    std::fs::write(path.join("sub/empty"), b"").unwrap();
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text.trim()).unwrap()
+}
+
+#[test]
+fn made_shown_and_checked() {
+    let world = World::new();
+    folder(&world, "files");
+    for version in ["--v1", "--v2", "--hybrid"] {
+        let made = world.gt(&[
+            "torrent",
+            "create",
+            "files",
+            "-o",
+            "x.torrent",
+            version,
+            "--piece",
+            "32K",
+            "--tracker",
+            "http://tracker.example/announce",
+            "--web-seed",
+            "http://seed.example/",
+            "--json",
+        ]);
+        let shown = json(&world.gt(&["torrent", "show", "x.torrent", "--json"]));
+        let mut made = json(&made);
+        made.as_object_mut().unwrap().remove("output");
+        assert_eq!(made, shown);
+        assert_eq!(shown["version"], version.trim_start_matches("--"));
+        assert_eq!(shown["length"], 370_001);
+        assert_eq!(shown["files"].as_array().unwrap().len(), 3);
+        assert_eq!(shown["files"][0].get("root").is_some(), version != "--v1");
+        assert_eq!(shown["trackers"][0][0], "http://tracker.example/announce");
+        let text = world.gt(&["torrent", "show", "x.torrent"]);
+        assert!(
+            text.contains("sub/b.bin") && text.contains("magnet:?xt=urn:bt"),
+            "{text}"
+        );
+        let magnet = shown["magnet"].as_str().unwrap();
+        let link = json(&world.gt(&["torrent", "show", magnet, "--json"]));
+        assert_eq!(link["info_hash_v1"], shown["info_hash_v1"]);
+        assert_eq!(link["info_hash_v2"], shown["info_hash_v2"]);
+        // The folder above, or the folder itself.
+        for place in [".", "files"] {
+            let checked = json(&world.gt(&["torrent", "check", "x.torrent", place, "--json"]));
+            assert_eq!(checked["complete"], true);
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let world = World::new();
+    folder(&world, "files");
+    world.gt(&["torrent", "create", "files", "--piece", "16K"]);
+    let mut bytes = sample(300_000);
+    bytes[100_000] ^= 1;
+    std::fs::write(world.path("files/a.bin"), bytes).unwrap();
+    std::fs::remove_file(world.path("files/sub/b.bin")).unwrap();
+    let (code, words) = world.gt_fails(&["torrent", "check", "files.torrent", "."]);
+    assert_eq!(code, 1, "{words}");
+    assert!(
+        words.contains("pieces are right, 1 of 3 files whole"),
+        "{words}"
+    );
+    let (code, words) = world.gt_fails(&["torrent", "seed", "files.torrent", "."]);
+    assert_eq!(code, 1, "{words}");
+    std::fs::write(world.path("files/sub/b.bin"), sample(70_001)).unwrap();
+    let (code, words) = world.gt_fails(&["torrent", "seed", "files.torrent", "."]);
+    assert_eq!(code, 1, "{words}");
+    assert!(words.contains("a.bin"), "{words}");
+}
+
+#[test]
+fn codes_tell_refused_from_broken() {
+    let world = World::new();
+    std::fs::write(world.path("junk.torrent"), b"d4:infodee").unwrap();
+    let (code, words) = world.gt_fails(&["torrent", "show", "junk.torrent"]);
+    assert_eq!(
+        (code, words.contains("expected the key")),
+        (1, true),
+        "{words}"
+    );
+    let (code, words) = world.gt_fails(&["torrent", "show", "magnet:?dn=x"]);
+    assert_eq!(code, 1, "{words}");
+    std::fs::create_dir(world.path("nothing")).unwrap();
+    let (code, words) = world.gt_fails(&["torrent", "create", "nothing"]);
+    assert_eq!(code, 1, "{words}");
+    for broken in [
+        &["torrent", "show", "absent.torrent"][..],
+        &["torrent", "create", "absent"],
+        &["torrent", "create", "x", "--piece", "0"],
+        &["torrent", "get"],
+        &["torrent"],
+    ] {
+        let (code, words) = world.gt_fails(broken);
+        assert_eq!(code, 2, "{broken:?}: {words}");
+    }
+}
+
+#[test]
+fn one_file_crosses_by_peer_and_link() {
+    let world = World::new();
+    std::fs::write(world.path("one.bin"), sample(400_000)).unwrap();
+    let made = world.gt(&["torrent", "create", "one.bin", "--piece", "16K"]);
+    let magnet = made.lines().nth(1).unwrap().to_owned();
+    std::fs::rename(world.path("one.bin.torrent"), world.path("one.torrent")).unwrap();
+    let seed = world.start(&[
+        "torrent",
+        "seed",
+        "one.torrent",
+        ".",
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+    ]);
+    let place = seed.wait_for("listening")["address"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    seed.wait_for("seeding");
+    let link = format!("{magnet}&x.pe={place}");
+    for (n, what) in ["one.torrent", &link].into_iter().enumerate() {
+        let to = format!("got{n}");
+        let out = world.gt(&[
+            "torrent",
+            "get",
+            what,
+            &to,
+            "--listen",
+            "127.0.0.1:0",
+            "--peer",
+            &place,
+            "--wait",
+            "20",
+            "--json",
+        ]);
+        assert_eq!(json(out.lines().last().unwrap())["event"], "complete");
+        assert_eq!(
+            std::fs::read(world.path(&to).join("one.bin")).unwrap(),
+            sample(400_000)
+        );
+        // Nothing of ours lies beside it.
+        assert!(!world.path(&to).join(".gt-partial").exists());
+    }
+}
+
+#[test]
+fn a_folder_crosses_by_tracker_and_stays() {
+    let world = World::new();
+    folder(&world, "files");
+    let tracker = world.start(&["tracker", "--listen", "127.0.0.1:0"]);
+    let line = tracker.line();
+    let url = line.split_whitespace().last().unwrap();
+    world.gt(&["torrent", "create", "files", "--tracker", url]);
+    let seed = world.start(&[
+        "torrent",
+        "seed",
+        "files.torrent",
+        ".",
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+    ]);
+    seed.wait_for("seeding");
+    let first = world.start(&[
+        "torrent",
+        "get",
+        "files.torrent",
+        "got",
+        "--listen",
+        "127.0.0.1:0",
+        "--stay",
+        "--json",
+    ]);
+    first.wait_for("complete");
+    seed.kill();
+    // The one that stayed serves the next, who learns of it from the tracker.
+    let out = world.gt(&[
+        "torrent",
+        "get",
+        "files.torrent",
+        "more",
+        "--listen",
+        "127.0.0.1:0",
+        "--wait",
+        "30",
+        "--json",
+    ]);
+    assert_eq!(json(out.lines().last().unwrap())["event"], "complete");
+    let checked = world.gt(&["torrent", "check", "files.torrent", "more"]);
+    assert!(checked.contains("are right"), "{checked}");
+}
+
+#[test]
+fn a_seed_ends_when_asked_and_a_fetch_says_what_lacks() {
+    let world = World::new();
+    folder(&world, "files");
+    world.gt(&["torrent", "create", "files"]);
+    let gt = env!("CARGO_BIN_EXE_gt");
+    let mut seed = world.group(gt, &["torrent", "seed", "files.torrent", "."]);
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(seed.ask_to_end(Duration::from_secs(10)), Some(0));
+    let (code, words) = world.gt_fails(&[
+        "torrent",
+        "get",
+        "files.torrent",
+        "got",
+        "--wait",
+        "1",
+        "--peer",
+        "127.0.0.1:9",
+    ]);
+    assert_eq!(code, 1, "{words}");
+    assert!(
+        words.contains("pieces are here and nothing came"),
+        "{words}"
+    );
+    let mut get = world.group(gt, &["torrent", "get", "files.torrent", "got"]);
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(get.ask_to_end(Duration::from_secs(10)), Some(1));
+}
