@@ -27,6 +27,9 @@ use crate::verify::{Entry, Verified};
 /// length, and each byte is copied about as often.
 const FACTOR: u64 = 2;
 
+/// How files of the state are named until they are whole.
+const NEW: &str = ".new-";
+
 /// An entry of a pack, where it lies.
 #[derive(Clone, Copy)]
 struct Place {
@@ -53,19 +56,51 @@ impl Chain {
     /// attempts have left behind. Only for who holds the right to import.
     pub(crate) fn tidy(&mut self) -> Result<(), Error> {
         self.release_unnamed()?;
+        self.sweep()?;
         let names = self.to_join()?;
         if names.len() < 2 {
             return Ok(());
         }
         let mut sources = Vec::new();
-        for name in &names {
-            match self.source(name)? {
-                Some(source) => sources.push(source),
+        let mut seen = BTreeSet::new();
+        for name in names.iter().rev() {
+            let Some(source) = self.source(name)? else {
                 // There is more in it than reels need: somebody may.
-                None => return Ok(()),
+                return Ok(());
+            };
+            // A new first reel brings again what the reels have that it
+            // replaces: a pack holds an object once.
+            let mut places = source.ranges.values().flatten();
+            if !places.all(|place| seen.insert(place.oid)) {
+                break;
+            }
+            sources.push(source);
+        }
+        if sources.len() < 2 {
+            return Ok(());
+        }
+        sources.reverse();
+        self.join(&sources)
+    }
+
+    /// Removes files of the state that a killed process was about to write.
+    fn sweep(&self) -> io::Result<()> {
+        let folder = match std::fs::read_dir(self.state()) {
+            Ok(folder) => folder,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        for file in folder {
+            let file = file?;
+            if file
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(NEW.as_bytes())
+            {
+                remove(&file.path())?;
             }
         }
-        self.join(&sources)
+        Ok(())
     }
 
     /// Returns the names of the last packs that are to become one, in the
@@ -291,9 +326,7 @@ impl Chain {
         std::fs::create_dir_all(&state)?;
         let mut files = Vec::new();
         for layout in layouts {
-            let mut file = tempfile::Builder::new()
-                .prefix(".new-")
-                .tempfile_in(&state)?;
+            let mut file = tempfile::Builder::new().prefix(NEW).tempfile_in(&state)?;
             file.write_all(&layout.write())?;
             files.push((file, layout.reel.root));
         }

@@ -27,6 +27,9 @@ mod import;
 mod indexes;
 #[cfg(feature = "git")]
 mod join;
+mod known;
+#[cfg(feature = "git")]
+mod overlap;
 mod packs;
 #[cfg(feature = "git")]
 mod reel;

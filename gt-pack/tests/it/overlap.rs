@@ -1,0 +1,75 @@
+//! Reels of one repository that bring the same objects: a new first reel, and
+//! those that it replaces.
+
+use std::collections::BTreeSet;
+
+use gt_pack::{Chain, ObjectId};
+
+use crate::git::Git;
+use crate::reel::{Made, published, sorted};
+
+/// What the names of the packs' indexes say, each object as often as it is in
+/// one of them.
+fn indexed(git: &Git) -> Vec<Vec<String>> {
+    let folder = std::fs::read_dir(git.dir().join("objects/pack")).unwrap();
+    let packs = folder.map(|e| e.unwrap().path());
+    let packs = packs.filter(|p| p.extension().is_some_and(|e| e == "idx"));
+    packs
+        .map(|idx| {
+            let listed = git.run(["verify-pack", "-v", idx.to_str().unwrap()]);
+            let names = listed.lines().filter_map(|l| l.split(' ').next());
+            let names = names.filter(|n| n.len() == 40);
+            names.map(str::to_owned).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn a_new_first_reel_is_not_joined_with_those_it_replaces() {
+    let (source, reels) = published();
+    let target = Git::bare();
+    for n in 0..reels.len() {
+        let earlier: Vec<&Made> = reels[..n].iter().collect();
+        reels[n].import(&target, &earlier).unwrap();
+    }
+    let tip = source.oid("main");
+    let main = [("refs/heads/main", tip)];
+    let mut base = Made::new(0, &[], &main, &source.thin_pack(&[&tip.to_string()]));
+    base.reel.last = 2;
+    base.import(&target, &[]).unwrap();
+
+    let chain = Chain::open(&target.dir()).unwrap();
+    let list = ["rev-list", "--objects", "--no-object-names", "main"];
+    let all: Vec<ObjectId> = source
+        .run(list)
+        .lines()
+        .map(|l| l.parse().unwrap())
+        .collect();
+    // Each of the two chains is whole by itself.
+    let replaced: Vec<_> = reels.iter().map(|made| made.reel.clone()).collect();
+    for reels in [vec![base.reel.clone()], replaced] {
+        let selection = chain.select(&reels).unwrap();
+        assert_eq!(sorted(selection.oids().unwrap()), sorted(all.clone()));
+        for oid in &all {
+            assert!(selection.contains(oid).unwrap(), "{oid}");
+            assert!(selection.read(oid).unwrap().is_some());
+        }
+    }
+    for names in indexed(&target) {
+        let once: BTreeSet<_> = names.iter().collect();
+        assert_eq!(once.len(), names.len(), "a pack holds an object twice");
+    }
+    // The chain goes on from the new one.
+    let parent = tip;
+    let tip = source.commit(&[("later.txt", "later\n")]);
+    let pack = source.thin_pack(&[&tip.to_string(), &format!("^{parent}")]);
+    let next = Made::new(3, &[parent], &[("refs/heads/main", tip)], &pack);
+    next.import(&target, &[&base]).unwrap();
+    let chain = Chain::open(&target.dir()).unwrap();
+    let both = chain.select([&base.reel, &next.reel]).unwrap();
+    assert!(both.contains(&tip).unwrap());
+    for names in indexed(&target) {
+        let once: BTreeSet<_> = names.iter().collect();
+        assert_eq!(once.len(), names.len(), "a pack holds an object twice");
+    }
+}
