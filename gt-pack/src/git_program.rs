@@ -29,14 +29,7 @@ pub(crate) fn run(
     args: impl IntoIterator<Item = impl AsRef<OsStr>>,
     input: &[u8],
 ) -> io::Result<Output> {
-    let mut command = Command::new("git");
-    for name in ELSEWHERE {
-        command.env_remove(name);
-    }
-    let mut child = command
-        .env("LC_ALL", "C")
-        .arg("--git-dir")
-        .arg(common_dir)
+    let mut child = command(common_dir)
         .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -54,6 +47,38 @@ pub(crate) fn run(
         });
         child.wait_with_output()
     })
+}
+
+/// Returns the configuration of a repository whose names match, as `git config
+/// --null --get-regexp` lists it: what stands in files, and what whoever
+/// started this process set for it (`git -c`).
+pub(crate) fn configured(common_dir: &Path, names: &str) -> io::Result<Vec<(String, String)>> {
+    let mut command = command(common_dir);
+    if let Some(set) = std::env::var_os("GIT_CONFIG_PARAMETERS") {
+        command.env("GIT_CONFIG_PARAMETERS", set);
+    }
+    // Git says 1 where there is none.
+    let listed = command
+        .args(["config", "--null", "--get-regexp", names])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| io::Error::new(e.kind(), format!("git cannot be started: {e}")))?;
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let entries = text.split_terminator('\0').map(|entry| {
+        // A name that stands alone says yes.
+        let (name, value) = entry.split_once('\n').unwrap_or((entry, "true"));
+        (name.to_owned(), value.to_owned())
+    });
+    Ok(entries.collect())
+}
+
+fn command(common_dir: &Path) -> Command {
+    let mut command = Command::new("git");
+    for name in ELSEWHERE {
+        command.env_remove(name);
+    }
+    command.env("LC_ALL", "C").arg("--git-dir").arg(common_dir);
+    command
 }
 
 /// Asks git at a place as a person who stands there does: its ownership rule

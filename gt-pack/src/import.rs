@@ -16,7 +16,7 @@ use self::links::Links;
 pub(crate) use self::quarantine::{Quarantine, lock};
 use crate::bundle::{self, Header};
 use crate::chain::{self, Chain, Layout, Range, Reel};
-use crate::fsck::Fsck;
+use crate::fsck::{Fsck, Id, Level};
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::span::Span;
@@ -86,13 +86,16 @@ pub struct Imported {
     pub packs: Vec<String>,
     /// It was in before; nothing was done.
     pub already: bool,
+    /// Faults of its objects that only this repository's configuration let
+    /// pass as warnings: others refuse the reel unless theirs does too.
+    pub relaxed: Vec<Id>,
 }
 
 /// Judges the bundle and, when it is good, moves its pack into
 /// `objects/pack` and adds it to the chain.
 ///
-/// Everything before the move happens in a folder that git takes for its own
-/// quarantine and cleans up. A crash at any point leaves the repository as it
+/// Everything before the move happens in a folder that git does not look into,
+/// and that the next import removes where it was left behind. A crash at any point leaves the repository as it
 /// was, or with the whole pack and the import to be repeated.
 ///
 /// # Errors
@@ -114,13 +117,13 @@ pub fn reel(
     quarantine::sweep(&chain.objects()).map_err(broken)?;
     chain.refresh().map_err(Broken::from)?;
     if chain.holds(&expected.reel.root) {
-        return imported(chain, &expected.reel, header.tips, true);
+        return imported(chain, &expected.reel, header.tips, None);
     }
     let earlier = chain.select(&expected.earlier).map_err(Broken::from)?;
     let pack = Span::behind(bundle, length);
     let checks = Checks {
         links: Links::new(chain.format()),
-        fsck: Fsck::new(fsck::policy(chain.common_dir())?),
+        fsck: fsck::policy(chain.common_dir())?.map(Fsck::new),
     };
     let verified = verify::pack(&pack, chain.format(), limits, &earlier, &checks, progress)
         .map_err(|e| match e {
@@ -134,7 +137,10 @@ pub fn reel(
     let (name, version) = quarantine
         .fill(&pack, &verified, &earlier)
         .map_err(broken)?;
-    fsck::judge(fsck, &quarantine, &name, chain.format(), &earlier)?;
+    let relaxed = match fsck {
+        Some(fsck) => fsck::judge(fsck, &quarantine, &name, chain.format(), &earlier)?,
+        None => Vec::new(),
+    };
     let verdict = gate
         .admit(&ReelFacts {
             reel: &expected.reel,
@@ -155,17 +161,17 @@ pub fn reel(
         .map_err(broken)?;
     let layout = layout(expected, &header, length, &verified, &name, version);
     chain.add(&layout).map_err(Broken::from)?;
-    let imported = imported(chain, &expected.reel, header.tips, false);
+    let imported = imported(chain, &expected.reel, header.tips, Some(relaxed));
     drop(lock);
     imported
 }
 
-/// Ends an import whose reel is in.
+/// Ends an import whose reel is in; `relaxed` is none where it was before.
 fn imported(
     chain: &mut Chain,
     reel: &Reel,
     tips: Vec<(Vec<u8>, ObjectId)>,
-    already: bool,
+    relaxed: Option<Vec<Id>>,
 ) -> Result<Imported, Error> {
     // That packs cannot be joined now, on a full disk for one, is nothing
     // that the import could be tried again for: the next one does it.
@@ -178,20 +184,25 @@ fn imported(
         objects: layout.map_or(0, |layout| u64::from(layout.entries)),
         tips,
         packs: ranges.iter().map(|r| r.pack.clone()).collect(),
-        already,
+        already: relaxed.is_none(),
+        relaxed: relaxed.unwrap_or_default(),
     })
 }
 
 /// What looks at each object while it is verified.
 struct Checks {
     links: Links,
-    fsck: Fsck,
+    /// None where the person wants none.
+    fsck: Option<Fsck>,
 }
 
 impl Visitor for Checks {
     fn object(&self, seen: &Seen<'_>) -> Result<(), String> {
         self.links.object(seen)?;
-        self.fsck.object(seen)
+        match &self.fsck {
+            Some(fsck) => fsck.object(seen),
+            None => Ok(()),
+        }
     }
 }
 
@@ -388,12 +399,14 @@ pub enum Reason {
     #[error("pack: {0}")]
     Pack(#[source] verify::Error),
     /// An object is one that git refuses where `transfer.fsckObjects` is set.
-    #[error("fsck: {first}{}", more(*.count))]
+    #[error("fsck: {first}{}{}", more(*.count), relaxed_by(.ids))]
     Fsck {
         /// The first finding, in git's words.
         first: String,
         /// How many there are.
         count: u64,
+        /// What is wrong, each once.
+        ids: Vec<Id>,
     },
     /// The gate said no.
     #[error("gate: {0}")]
@@ -405,6 +418,18 @@ fn more(count: u64) -> String {
         0 | 1 => String::new(),
         count => format!(", and {} more", count - 1),
     }
+}
+
+/// Says what lets such objects pass.
+fn relaxed_by(ids: &[Id]) -> String {
+    if ids.iter().any(|id| id.level() == Level::Fatal) {
+        return "; nothing lets that pass".into();
+    }
+    let lines = ids.iter();
+    let lines: Vec<String> = lines
+        .map(|id| format!("git config --global fetch.fsck.{id} warn"))
+        .collect();
+    format!("; to let it pass: {}", lines.join(" && "))
 }
 
 /// What broke.

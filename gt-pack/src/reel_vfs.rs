@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use gt_vfs::{ContentId, Entry, ObjectId, ReadAt, VPath, Vfs, WriteAt};
+use gt_vfs::{ContentId, Entry, ObjectFormat, ObjectId, ReadAt, VPath, Vfs, WriteAt};
 
 use self::reader::Reader;
 use self::writer::Writer;
@@ -109,6 +109,11 @@ impl ReelVfs {
             limits: options.limits,
             progress: options.progress,
         })))
+    }
+
+    /// Returns the hash by which the repository names objects.
+    pub fn format(&self) -> ObjectFormat {
+        self.0.chain().format()
     }
 }
 

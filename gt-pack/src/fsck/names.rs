@@ -107,7 +107,7 @@ fn is_hfs(name: &[u8], target: &[u8]) -> bool {
         .filter(|c| {
             !matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
         })
-        .take_while(|c| !matches!(c, '/' | '\\'))
+        .take_while(|c| *c != '/')
         .map(|c| c.to_ascii_lowercase())
         .eq([b'.'].iter().chain(target).map(|b| char::from(*b)))
 }

@@ -16,8 +16,8 @@ use super::{check, modules};
 /// A check of many objects: a [`Visitor`], to be [finished](Self::finish)
 /// when all were seen.
 ///
-/// Findings are gathered up to a ceiling of a thousand, then only counted:
-/// a pack can be made of nothing but faults.
+/// Findings are gathered up to a ceiling of a thousand, then the first of each
+/// kind, and otherwise only counted: a pack can be made of nothing but faults.
 pub struct Fsck {
     policy: Policy,
     state: Mutex<State>,
@@ -27,6 +27,7 @@ pub struct Fsck {
 struct State {
     named: Named,
     found: BTreeSet<Finding>,
+    ids: BTreeSet<Id>,
     refused: u64,
 }
 
@@ -104,7 +105,7 @@ impl State {
     fn keep(&mut self, found: Vec<Finding>) {
         for finding in found {
             self.refused += u64::from(finding.level.refuses());
-            if self.found.len() < KEPT {
+            if self.ids.insert(finding.id) || self.found.len() < KEPT {
                 self.found.insert(finding);
             }
         }

@@ -179,9 +179,9 @@ fn special(entry: &Entry<'_>, named: &mut Named, report: &mut Report<'_>) {
     let Some(oid) = ObjectId::from_bytes(entry.oid) else {
         return;
     };
-    let mut parts = name.split(|b| *b == b'\\');
-    parts.next();
-    if MODULES.is(name) || parts.any(|part| MODULES.is_ntfs(part)) {
+    // A backslash begins a name on Windows, and ends none.
+    let mut inner = name.iter().enumerate().filter(|(_, b)| **b == b'\\');
+    if MODULES.is(name) || inner.any(|(at, _)| MODULES.is_ntfs(&name[at + 1..])) {
         match is_link {
             true => report.note(Id::GitmodulesSymlink, shown(name)),
             false => drop(named.modules.insert(oid)),

@@ -1,8 +1,9 @@
 //! Where a pack waits until it may be seen.
 //!
-//! The folder is named as git names its own (`tmp_objdir-…`), so that
-//! `git prune` removes what a crash left behind; it lies in `objects/`, so
-//! that the pack moves out of it by a rename.
+//! The folder lies in `objects/`, so that the pack moves out of it by a rename.
+//! It is not named as git names its own (`tmp_objdir-…`): `git gc --prune=now`
+//! would remove it while it is being filled. What a crash left behind is
+//! removed by the next import.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -15,7 +16,7 @@ use crate::index;
 use crate::thin;
 use crate::verify::{Bases, Verified};
 
-const PREFIX: &str = "tmp_objdir-gt-";
+const PREFIX: &str = "gt-quarantine-";
 
 pub(crate) struct Quarantine {
     folder: tempfile::TempDir,

@@ -171,7 +171,7 @@ fn trees_as_git_finds_them() {
     check(b"");
     let hfs = ".g\u{200c}it".as_bytes();
     let long = vec![b'a'; 4097];
-    let names: [&[u8]; 44] = [
+    let names: [&[u8]; 50] = [
         b"a",
         b".",
         b"..",
@@ -216,6 +216,12 @@ fn trees_as_git_finds_them() {
         b".gitmodules:x",
         b".gitmodules . ",
         ".gitm\u{feff}odules".as_bytes(),
+        b".gitmodules\\",
+        b".gitmodules\\x",
+        b"a\\.gitmodules\\b",
+        b"a\\b\\gitmod~1",
+        b".gitattributes\\",
+        ".g\u{200c}it\\x".as_bytes(),
     ];
     for name in names {
         for mode in ["100644", "120000", "40000", "160000"] {

@@ -388,10 +388,41 @@ fn objects_that_fsck_refuses_are_rejected() {
     let git = Git::bare();
     let refused = reason(made.import(&git, &[]));
     assert!(
-        matches!(&refused, Reason::Fsck { first, count: 1 } if first.contains("zeroPaddedFilemode")),
+        matches!(&refused, Reason::Fsck { first, count: 1, .. } if first.contains("zeroPaddedFilemode")),
         "{refused:?}"
     );
-    git.run(["config", "fetch.fsck.zeroPaddedFilemode", "ignore"]);
+    // What it says is what helps.
+    let words = refused.to_string();
+    let line = "git config --global fetch.fsck.zeroPaddedFilemode warn";
+    assert!(words.ends_with(line), "{words}");
+    let ways: [&[(&str, &str)]; 4] = [
+        &[("fetch.fsck.zeroPaddedFilemode", "warn")],
+        &[("fetch.fsck.zeroPaddedFilemode", "ignore")],
+        // Of messages that this version does not know git only warns.
+        &[
+            ("fetch.fsckObjects", "off"),
+            ("fetch.fsck.notYetKnown", "warn"),
+        ],
+        &[("transfer.fsckObjects", "false")],
+    ];
+    for way in ways {
+        let git = Git::bare();
+        for (key, value) in way {
+            git.run(["config", key, value]);
+        }
+        let imported = made.import(&git, &[]).unwrap();
+        let warns = way[0].1 == "warn";
+        assert_eq!(imported.relaxed.len(), usize::from(warns), "{way:?}");
+    }
+    // The narrower word holds, and a list of objects that are let pass.
+    git.run(["config", "transfer.fsckObjects", "false"]);
+    git.run(["config", "fetch.fsckObjects", "true"]);
+    assert!(matches!(
+        reason(made.import(&git, &[])),
+        Reason::Fsck { .. }
+    ));
+    std::fs::write(git.dir().join("faults"), format!("{tree}\n")).unwrap();
+    git.run(["config", "fetch.fsck.skipList", "faults"]);
     made.import(&git, &[]).unwrap();
 
     // A .gitmodules that leads to a command is found in the blob.
@@ -470,7 +501,7 @@ fn a_crash_is_repeated_away() {
     let (_, reels) = published();
     let target = Git::bare();
     // Killed in quarantine.
-    let left = target.dir().join("objects/tmp_objdir-gt-killed/pack");
+    let left = target.dir().join("objects/gt-quarantine-killed/pack");
     std::fs::create_dir_all(&left).unwrap();
     std::fs::write(left.join("tmp_pack"), b"half").unwrap();
     let imported = reels[0].import(&target, &[]).unwrap();
@@ -535,7 +566,7 @@ fn a_disk_that_refuses_is_not_the_publishers_fault() {
         let waiting = std::fs::read_dir(dir.join("objects")).unwrap();
         let waiting = waiting.filter(|e| {
             let name = e.as_ref().unwrap().file_name();
-            name.to_string_lossy().starts_with("tmp_objdir")
+            name.to_string_lossy().starts_with("gt-quarantine")
         });
         assert_eq!(waiting.count(), 0, "{place}: a quarantine is left");
         std::fs::remove_file(dir.join(place)).unwrap();
