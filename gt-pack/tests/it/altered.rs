@@ -1,9 +1,5 @@
 //! Parsers over altered bytes: no panic, and little memory.
 
-use gt_pack::hash::FileHasher;
-use gt_pack::verify::{self, NoBases, NoVisitor, Silent};
-use gt_pack::{ObjectFormat, entry};
-
 use crate::bodies;
 use crate::git::{Git, text};
 
@@ -173,54 +169,4 @@ fn bodies_inside() {
         let peak: u64 = peak.parse().unwrap();
         assert!(peak < 128 << 10, "{peak} KiB");
     }
-}
-
-/// Faults that pack readers were known for, by their numbers.
-#[test]
-fn known_faults_of_others() {
-    let refuse = |name: &str, pack: &[u8]| {
-        let mut bytes = pack.to_vec();
-        let mut sum = FileHasher::new(ObjectFormat::Sha1);
-        sum.update(&bytes);
-        bytes.extend_from_slice(sum.finish().as_bytes());
-        bodies::pack(&bytes);
-        let source = crate::git::file(bytes);
-        let limits = gt_pack::Limits::default();
-        let format = ObjectFormat::Sha1;
-        let refused = verify::pack(&*source, format, &limits, &NoBases, &NoVisitor, &Silent);
-        assert!(refused.is_err(), "{name}");
-    };
-    let head = |count: u32| [b"PACK\0\0\0\x02", &count.to_be_bytes()[..]].concat();
-    // libgit2, CVE-2018-10887 and 10888: a copy of which offset and length
-    // wrap, and one that reads its fields from beyond the delta.
-    let base = [
-        0xb4, 0x01, 0x78, 0x9c, 0x4b, 0x4c, 0xa4, 0x0c, 0x00, 0x00, 0x65, 0x44, 0x07, 0x4f,
-    ];
-    for delta in [
-        &b"\x14\x10\xff\xff\xff\xff\xff\xff\xff\xff"[..],
-        b"\x14\x10\xff",
-        b"\x14\x10\xff\xff\xff",
-    ] {
-        bodies::delta(&[&[20], &[b'a'; 20][..], delta].concat());
-        let applied = gt_pack::delta::apply::apply(&[b'a'; 20], delta, 1 << 20);
-        assert!(applied.is_err(), "{delta:?}");
-    }
-    // git, CVE-2016-2315 and 2324: sizes that do not fit; go-git, CVE-2023-49568
-    // and CVE-2025-21614: promises that are allocated.
-    let huge = entry::EntryHeader {
-        kind: entry::EntryKind::Whole(gt_pack::Kind::Blob),
-        size: 1 << 62,
-    };
-    let mut header = Vec::new();
-    huge.write(&mut header);
-    refuse("a promise", &[&head(1)[..], &header, &base[2..]].concat());
-    refuse("a promised count", &[&head(u32::MAX)[..], &base].concat());
-    // JGit and dulwich: an offset of nothing leads to itself, for ever.
-    refuse(
-        "itself",
-        &[&head(1)[..], &[0x64, 0x00], &base[2..]].concat(),
-    );
-    // git, CVE-2018-11233 and CVE-2018-11235: names that leave the folder.
-    let modules = b"[submodule \"../../x\"]\n\tpath = x\n\turl = ./x\n";
-    bodies::object(modules);
 }

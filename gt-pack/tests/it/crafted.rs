@@ -455,6 +455,30 @@ fn faults_of_bases() {
     bad("a round of three", &round.end());
 }
 
+/// `git index-pack` takes sizes with zeros beyond 64 bits, and then git cannot
+/// read the entry: what would come in must be readable.
+#[test]
+fn sizes_padded_beyond_64_bits_are_refused() {
+    let header = [&[0xb1][..], &[0x80; 10], &[0]].concat();
+    let entry = Maker::new().bytes(&[&header[..], &zlib(b"x", 6)].concat());
+    let oid = entry.id(b"x").to_string();
+    let entry = entry.end();
+    let git = Git::bare();
+    let taken = git.try_with(["index-pack", "--stdin"], &entry.bytes);
+    assert!(taken.status.success());
+    let read = git.try_with(["cat-file", "blob", &oid], b"");
+    assert!(!read.status.success(), "git reads it now: so should we");
+    let refused = entry.judge(&Limits::lifted());
+    assert!(refused.unwrap_err().to_string().contains("below 2^64"));
+    // Of deltas git's reader takes such sizes, up to some length; nobody
+    // writes them, and ours has one rule for both.
+    let padded = [&[0x80 | 33][..], &[0x80; 10], &[0, 1], b"\x01x"].concat();
+    let delta = Maker::new().blob(BASE).ofs(12, &padded).end();
+    assert!(delta.git(false));
+    let refused = delta.judge(&Limits::lifted());
+    assert!(refused.unwrap_err().to_string().contains("below 2^64"));
+}
+
 #[test]
 fn one_object_twice_is_refused() {
     let size = BASE.len() as u64;
