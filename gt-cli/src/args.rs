@@ -159,6 +159,9 @@ pub struct Status {
     /// The repository; by default the one around the current folder
     #[arg(long, short = 'C', value_name = "FOLDER")]
     pub repository: Option<PathBuf>,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Words of `gt swarm`.

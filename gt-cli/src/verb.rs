@@ -12,6 +12,7 @@ mod policy;
 pub mod publish;
 pub mod seed;
 mod show;
+mod shown;
 pub mod status;
 pub mod swarm;
 pub mod torrent;

@@ -29,7 +29,7 @@ use gt_wire::{InfoHash, PeerId, PeerSource};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::git::Git;
+use crate::git::{self, Git};
 use crate::state::{self, Sealed, State};
 use crate::told::{PeerTraffic, Told, Traffic};
 use asked::Asked;
@@ -67,9 +67,16 @@ pub struct Options {
     /// Whether a statement is only learnt and nothing brought yet; see
     /// [`Follow::bring`].
     pub only_learn: bool,
+    /// Makes the repository ready for objects of the format that the statement
+    /// names, before the first snapshot is opened over it; `None` where it is
+    /// there already.
+    pub prepare: Option<Prepare>,
     /// The clock, in Unix seconds.
     pub now: fn() -> u64,
 }
+
+/// What is done before a repository takes its first reel.
+pub type Prepare = Box<dyn Fn(gt_vfs::ObjectFormat) -> Result<(), git::Error> + Send + Sync>;
 
 /// A repository that is being followed.
 pub struct Follow {
@@ -357,6 +364,13 @@ fn stale(statement: &gt_trust::Statement, now: u64) -> Option<u64> {
 
 fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
+}
+
+impl Error {
+    /// Tells whether what was asked for cannot be, and nothing is broken.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Snapshot(snapshot::Error::Format { .. }))
+    }
 }
 
 /// Why following ended.

@@ -1,30 +1,31 @@
 //! Publishing: the refs as they are now, the reel since the last statement,
 //! the statement, its seal.
 
+mod found;
+mod plan;
+mod reel;
 mod roll;
 
-use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
-use gt_pack::chain::{Chain, Reel};
-use gt_pack::{encode, import, published, refs};
+use gt_pack::chain::Chain;
+use gt_pack::verify::Progress;
+use gt_pack::{encode, import, refs};
 use gt_trust::number::Seconds;
-use gt_trust::seal::Subject;
-use gt_trust::statement::{Draft, Move};
-use gt_trust::{Address, Charter, Identity, Keyring, RefName, Rid, Sequence, Statement, Time};
-use gt_vfs::{Folder, ObjectId, VPath, Vfs as _};
+use gt_trust::statement::Draft;
+use gt_trust::{Address, Identity, Keyring, Rid, Sequence, Statement, Time};
 
+use self::found::found;
+use self::plan::{head_after, plan, published_here};
+pub use self::reel::Made;
+use self::reel::{forget_others, make_reel};
 use crate::convert;
 use crate::git::{self, Git};
 use crate::held::Held;
-use crate::history::Ancestry;
 use crate::op::proposal::{Proposal, Text, openpgp_delegates};
 use crate::signing::{self, Sealer};
-use crate::state::{self, Sealed, State};
-
-/// How the name of a reel that is being made begins.
-const ENCODE: &str = "encode-";
+use crate::state::{self, State};
 
 /// What a person wants published, and how.
 #[derive(Clone, Debug, Default)]
@@ -72,24 +73,11 @@ pub struct Published {
     pub lacks: Vec<String>,
 }
 
-/// A reel that was made.
-#[derive(Clone, Debug)]
-pub struct Made {
-    /// As the statement names it.
-    pub reel: Reel,
-    /// How many objects it has.
-    pub objects: u64,
-}
-
 /// Publishes the repository that `git` stands in.
 ///
 /// # Errors
 /// See [`Error`]; what was published before still holds then.
-pub fn publish(
-    git: &Git,
-    wish: &Wish,
-    progress: &dyn gt_pack::verify::Progress,
-) -> Result<Published, Error> {
+pub fn publish(git: &Git, wish: &Wish, progress: &dyn Progress) -> Result<Published, Error> {
     let common_dir = git.common_dir()?;
     if git.ask(["rev-parse", "--is-shallow-repository"])? == "true" {
         return Err(Error::Shallow);
@@ -191,15 +179,7 @@ pub fn publish(
         .as_ref()
         .map(|s| convert::reels(&s.text))
         .unwrap_or_default();
-    let made = make_reel(
-        git,
-        &state,
-        &mut chain,
-        &earlier,
-        &plan,
-        head.as_ref(),
-        progress,
-    )?;
+    let made = make_reel(&state, &mut chain, &earlier, &plan, head.as_ref(), progress)?;
     if let Some((made, before)) = &made {
         let reels = before.iter().chain([&made.reel]);
         let lines: Option<Vec<_>> = reels.map(convert::reel_line).collect();
@@ -211,8 +191,8 @@ pub fn publish(
     let statement = draft.finish().map_err(|e| Error::Text(e.to_string()))?;
     let mut proposal = Proposal::new(Text::Statement(statement.clone().into()), keyring);
     proposal.seal(&state, &sealer, rid, now)?;
-    let progress = proposal.settle(&state, rid, now)?;
-    if progress.complete {
+    let settled = proposal.settle(&state, rid, now)?;
+    if settled.complete {
         forget_others(&mut chain, &state, &statement, &earlier)?;
     }
     Ok(Published {
@@ -225,301 +205,8 @@ pub fn publish(
         delegate: sealer.delegate().to_string(),
         own_key: sealer.is_own_key(),
         first,
-        lacks: progress.lacks,
+        lacks: settled.lacks,
     })
-}
-
-/// Founds the repository: writes, seals and keeps its first charter.
-fn found(
-    git: &Git,
-    state: &State,
-    wish: &Wish,
-    sealer: &Sealer,
-    now: Time,
-) -> Result<Sealed<Charter>, Error> {
-    let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce).map_err(|e| io::Error::other(e.to_string()))?;
-    let format = match git.ask(["rev-parse", "--show-object-format"])?.as_str() {
-        "sha1" => gt_trust::ObjectFormat::Sha1,
-        other => return Err(Error::ObjectFormat(other.to_owned())),
-    };
-    let name = match &wish.name {
-        Some(name) => name.clone(),
-        None => name_of(git, state.common_dir())?,
-    };
-    let text = Charter::found(&name, nonce, format, sealer.delegate().clone())
-        .map_err(|e| Error::Text(e.to_string()))?;
-    let rid = Rid::of_charter(text.as_bytes());
-    let subject = Subject::of_charter(rid, &text);
-    let seal = sealer.seal(&subject, format, text.as_bytes(), now)?;
-    let seals = vec![seal.as_bytes().to_vec()];
-    if !sealer.certificate().is_empty() {
-        state.keep_keyring(sealer.certificate())?;
-    }
-    state.keep_charter(&text, &seals)?;
-    Ok(Sealed { text, seals })
-}
-
-/// Returns a name for people: that of the folder which holds the work tree,
-/// or of the bare repository.
-fn name_of(git: &Git, common_dir: &Path) -> Result<String, Error> {
-    let bare = git.ask(["rev-parse", "--is-bare-repository"])? == "true";
-    let folder = if bare {
-        common_dir
-    } else {
-        common_dir.parent().unwrap_or(common_dir)
-    };
-    let name = folder
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let name: String = name
-        .trim_end_matches(".git")
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
-    Ok(match name.trim() {
-        "" => "repository".to_owned(),
-        name => name.to_owned(),
-    })
-}
-
-/// Lets go of reels that no statement names: left behind by a publication
-/// that was interrupted before its statement was sealed, or spliced since.
-/// Those of the statement before are still being served.
-fn forget_others(
-    chain: &mut Chain,
-    state: &State,
-    statement: &Statement,
-    before: &[Reel],
-) -> Result<(), Error> {
-    let mut stated = convert::reels(statement);
-    stated.extend_from_slice(before);
-    // What was proposed may yet hold.
-    for proposal in state.proposals()? {
-        if let Text::Statement(text) = &proposal.text {
-            stated.extend(convert::reels(text));
-        }
-    }
-    let others: Vec<_> = chain
-        .reels()
-        .map(|reel| reel.root)
-        .filter(|root| !stated.iter().any(|reel| reel.root == *root))
-        .collect();
-    for root in others {
-        chain.forget(&root)?;
-    }
-    Ok(())
-}
-
-/// The published set as it is in this repository, by name.
-fn published_here(
-    common_dir: &Path,
-    patterns: &[String],
-) -> Result<BTreeMap<RefName, ObjectId>, Error> {
-    let all = refs::list(common_dir, &[b"refs/*"])?;
-    let patterns: Vec<Vec<u8>> = patterns.iter().map(|p| p.as_bytes().to_vec()).collect();
-    let mut here = BTreeMap::new();
-    for (name, oid) in published::published_refs(&all, &patterns) {
-        let name = RefName::new(name).map_err(|e| Error::Text(e.to_string()))?;
-        here.insert(name, *oid);
-    }
-    Ok(here)
-}
-
-/// What a publication changes.
-struct Plan {
-    set: Vec<(RefName, gt_trust::Oid, Move)>,
-    delete: Vec<RefName>,
-    absent: Vec<String>,
-    behind: Vec<String>,
-    /// All refs before.
-    before: BTreeMap<RefName, ObjectId>,
-    /// All refs afterwards.
-    after: BTreeMap<RefName, ObjectId>,
-}
-
-fn plan(
-    git: &Git,
-    state: &State,
-    wish: &Wish,
-    accepted: Option<&Statement>,
-    here: &BTreeMap<RefName, ObjectId>,
-) -> Result<Plan, Error> {
-    let ancestry = Ancestry::new(git.elsewhere(state.common_dir()));
-    let mut plan = Plan {
-        set: Vec::new(),
-        delete: Vec::new(),
-        absent: Vec::new(),
-        behind: Vec::new(),
-        before: BTreeMap::new(),
-        after: BTreeMap::new(),
-    };
-    let before: BTreeMap<RefName, ObjectId> = accepted
-        .map(|s| {
-            s.refs
-                .iter()
-                .filter_map(|l| Some((l.name.clone(), convert::object_id(&l.oid)?)))
-                .collect()
-        })
-        .unwrap_or_default();
-    plan.after = before.clone();
-    plan.before = before.clone();
-    for (name, new) in here {
-        let how = match before.get(name) {
-            None => Move::FastForward,
-            Some(old) if old == new => continue,
-            Some(old) => {
-                let forward = !name.is_tag() && ancestry.is_ancestor(old, new)?;
-                if forward {
-                    Move::FastForward
-                } else if !name.is_tag() && ancestry.is_ancestor(new, old)? && !wish.force {
-                    plan.behind.push(name.to_string());
-                    continue;
-                } else if wish.force {
-                    Move::Forced
-                } else {
-                    return Err(Error::FetchFirst {
-                        name: name.to_string(),
-                        tag: name.is_tag(),
-                    });
-                }
-            }
-        };
-        let oid = convert::oid(new).ok_or_else(|| Error::ObjectFormat(new.to_string()))?;
-        plan.set.push((name.clone(), oid, how));
-        plan.after.insert(name.clone(), *new);
-    }
-    for name in before.keys().filter(|n| !here.contains_key(*n)) {
-        if wish.prune {
-            plan.delete.push(name.clone());
-            plan.after.remove(name);
-        } else {
-            plan.absent.push(name.to_string());
-        }
-    }
-    Ok(plan)
-}
-
-/// Returns the ref that HEAD shall name, and whether that is news: always what
-/// HEAD names in a bare repository, where it is the project's; in a work tree,
-/// where it is whatever the person works on, only while none is published or
-/// that one is gone.
-fn head_after(
-    git: &Git,
-    common_dir: &Path,
-    accepted: Option<&Sealed<Statement>>,
-    plan: &Plan,
-) -> Result<(Option<RefName>, bool), Error> {
-    let stated = accepted.and_then(|a| a.text.head.clone());
-    let holds = stated.as_ref().is_some_and(|h| plan.after.contains_key(h));
-    let bare = git.ask(["rev-parse", "--is-bare-repository"])? == "true";
-    if holds && !bare {
-        return Ok((stated, false));
-    }
-    let here = refs::head(common_dir)?
-        .and_then(|name| RefName::new(&name).ok())
-        .filter(|name| plan.after.contains_key(name));
-    let head = here.or_else(|| stated.clone().filter(|_| holds));
-    let changed = head != stated;
-    Ok((head, changed))
-}
-
-/// Makes the reel of a publication and takes it in through the door through
-/// which everybody will. Returns it with the chain before it, which may have
-/// become shorter.
-fn make_reel(
-    git: &Git,
-    state: &State,
-    chain: &mut Chain,
-    earlier: &[Reel],
-    plan: &Plan,
-    head: Option<&RefName>,
-    progress: &dyn gt_pack::verify::Progress,
-) -> Result<Option<(Made, Vec<Reel>)>, Error> {
-    let head = head.map(|h| h.as_bytes().to_vec());
-    if plan.set.is_empty() {
-        return Ok(None);
-    }
-    let repository = gt_pack::repository::GitRepository::open(git.dir())?;
-    let rolled = roll::up(chain, earlier)?;
-    let published = chain.select(&rolled.earlier)?;
-    let folder = state.partial();
-    std::fs::create_dir_all(&folder)?;
-    remove_left_over(&folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(ENCODE)
-        .tempfile_in(&folder)?;
-    // The first reel of a chain brings every ref.
-    let before = match rolled.earlier[..] {
-        [] => Vec::new(),
-        _ => plain(&plan.before),
-    };
-    let moment = encode::Moment::new(&plain(&plan.after), &before, head.as_deref());
-    let encoded = {
-        let mut out = BufWriter::with_capacity(1 << 18, file.as_file_mut());
-        let encoded = encode::reel(
-            &repository,
-            &published,
-            &moment,
-            &encode::Options::default(),
-            &mut out,
-        )?;
-        out.flush()?;
-        encoded
-    };
-    let Some(encoded) = encoded else {
-        return Ok(None);
-    };
-    let reel = Reel {
-        first: rolled.first,
-        last: rolled.last,
-        length: encoded.length,
-        root: encoded.root,
-        recipe: encoded.recipe.map(str::to_owned),
-    };
-    let name = file.path().file_name().unwrap_or_default();
-    let name = VPath::parse(name.as_encoded_bytes()).map_err(io::Error::other)?;
-    let bundle = Folder::open(&folder)?.open(&name)?;
-    let expected = import::Expected {
-        reel: reel.clone(),
-        earlier: rolled.earlier.clone(),
-        refs: Some(plain(&plan.after).into_iter().collect()),
-        head,
-    };
-    import::reel(
-        chain,
-        &*bundle,
-        &expected,
-        &mut import::Open,
-        &gt_pack::limits::Limits::default(),
-        progress,
-    )?;
-    let objects = encoded.objects.len() as u64;
-    Ok(Some((Made { reel, objects }, rolled.earlier)))
-}
-
-/// Removes the reel that a killed publication was about to make. Nobody else
-/// makes one: the lock is held.
-fn remove_left_over(folder: &Path) -> Result<(), io::Error> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(ENCODE.as_bytes())
-        {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Returns refs as gt-pack takes them.
-fn plain(refs: &BTreeMap<RefName, ObjectId>) -> Vec<(Vec<u8>, ObjectId)> {
-    refs.iter()
-        .map(|(name, oid)| (name.as_bytes().to_vec(), *oid))
-        .collect()
 }
 
 /// Returns the address that the statement's own words make.
@@ -575,7 +262,7 @@ pub enum Error {
     )]
     Shallow,
     /// The hash has no support yet.
-    #[error("expected a repository of object format sha1, got {0}")]
+    #[error("expected a repository of object format sha1 or sha256, got {0}")]
     ObjectFormat(String),
     /// Another key was named by the charter.
     #[error("expected to seal with a delegate of the charter, got key {0}, which is none")]

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gt_trust::Address;
+use gt_vfs::ObjectFormat;
 
 use super::show::{self, Shower};
 use super::{Failure, broken, end, refused, runtime, seed};
 use crate::Env;
 use crate::args::CloneWords;
-use crate::git::Git;
+use crate::git::{self, Git};
 use crate::op::bring;
 use crate::op::follow::{self, Follow, Places};
 use crate::state::State;
@@ -52,6 +53,11 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
             cache: None,
             allow_stale: words.allow_stale,
             only_learn: false,
+            // Only the statement tells how objects are named.
+            prepare: Some(Box::new({
+                let (git, typed) = (git.elsewhere(&folder), words.address.clone());
+                move |format| init_mirror(&git, &typed, format)
+            })),
             now: env.now,
         };
         let mut follow = Follow::start(options).await.map_err(broken)?;
@@ -88,7 +94,7 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
     result
 }
 
-/// Makes the bare repository, or finds the one that an interrupted clone of
+/// Makes the folder of a mirror, or finds the one that an interrupted clone of
 /// the same address left.
 fn prepare_mirror(
     git: &Git,
@@ -129,16 +135,26 @@ fn prepare_mirror(
         // Left by a git that was killed while it made this repository.
         let _ = std::fs::remove_file(folder.join(lock));
     }
-    let git = git.elsewhere(folder);
-    git.ask(["init", "-q", "--bare", "."]).map_err(broken)?;
+    Ok(state)
+}
+
+/// Makes the bare repository in the folder that `git` stands in, unless that
+/// was done already.
+fn init_mirror(git: &Git, typed: &str, format: ObjectFormat) -> Result<(), git::Error> {
+    if is_prepared(git) {
+        return Ok(());
+    }
+    // The person's configuration may choose another format for new ones.
+    let format = format!("--object-format={format}");
+    git.ask(["init", "-q", "--bare", &format, "."])?;
     for (key, value) in [
         ("remote.origin.url", typed),
         ("remote.origin.fetch", "+refs/*:refs/*"),
         ("remote.origin.mirror", "true"),
     ] {
-        git.ask(["config", key, value]).map_err(broken)?;
+        git.ask(["config", key, value])?;
     }
-    Ok(state)
+    Ok(())
 }
 
 /// Tells whether the bare repository was made to its end: the last thing that
@@ -242,6 +258,7 @@ async fn name_of(
         cache: Some(place.path().join("cache")),
         allow_stale: words.allow_stale,
         only_learn: true,
+        prepare: None,
         now: env.now,
     };
     let mut follow = Follow::start(options).await.map_err(broken)?;

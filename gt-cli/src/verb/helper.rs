@@ -124,6 +124,7 @@ impl Session<'_> {
             cache: self.cache.clone(),
             allow_stale: self.allow_stale,
             only_learn: true,
+            prepare: None,
             now: self.now,
         };
         let mut follow = Follow::start(options).await.map_err(|e| e.to_string())?;

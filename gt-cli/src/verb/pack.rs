@@ -4,24 +4,27 @@ mod checked;
 mod import;
 mod index;
 mod list;
+mod opened;
+mod out;
+mod outside;
 mod reel;
 mod splice;
 mod verify;
 
-use std::io::Write;
-use std::ops::ControlFlow;
+use std::io::Write as _;
 use std::path::Path;
-use std::sync::Mutex;
 
 use gt_pack::Limits;
-use gt_pack::spool::Spool;
-use gt_pack::verify::{Error, NoBases, Progress, Stage, Verified, Visitor};
+use gt_pack::bundle::Header;
+use gt_pack::verify::{Bases, Error, NoBases, Verified, Visitor};
 use serde_json::json;
 
-use super::{Failure, broken};
+use self::opened::Opened;
+use self::outside::Outside;
+use super::shown::Shown;
+use super::{Failure, broken, refused};
 use crate::Env;
 use crate::args::pack::{Pack, Reading, Sub};
-use crate::meter::Meter;
 
 /// Does what was asked.
 ///
@@ -53,98 +56,70 @@ fn told<T>(env: &mut Env, how: &Reading, outcome: Result<T, Failure>) -> Result<
 /// Verifies the pack that the person named, and returns it with what it
 /// holds. Standard input is verified as it comes, and kept in a file without
 /// a name meanwhile.
+///
+/// The pack of a bundle is read too; it may find bases in the repository
+/// round the current folder, and its tips must be somewhere.
 fn read(
     env: &mut Env,
     file: &Path,
     how: &Reading,
     visitor: &dyn Visitor,
-) -> Result<(Spool, Verified), Failure> {
+) -> Result<(Opened, Verified), Failure> {
     let limits = if how.no_limits {
         Limits::lifted()
     } else {
         Limits::default()
     };
     let is_input = file == Path::new("-");
-    let source = if is_input {
-        tempfile::tempfile().and_then(Spool::new).map_err(broken)?
-    } else {
-        Spool::open(&env.cwd.join(file))
-            .map_err(|e| Failure::Broken(format!("{}: {e}", file.display())))?
+    let opened = match is_input {
+        true => Opened::input(&mut env.stdin)?,
+        false => Opened::file(env, file)?,
     };
+    let outside = opened.bundle.as_ref().map(|_| Outside::round(env));
+    let bases: &(dyn Bases + Sync) = match &outside {
+        Some(outside) => outside,
+        None => &NoBases,
+    };
+    let header = opened.bundle.as_ref();
+    let format = header.map_or(how.object_format, |header| header.format);
     let threads = how.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let shown = Shown::new(env);
     let stdin = &mut env.stdin;
-    let format = how.object_format;
     let verified = pool.map_err(broken)?.install(|| {
         if is_input {
+            let source = opened.spool();
             let mut keep = |bytes: &[u8]| source.append(bytes);
-            let (bases, length) = (&NoBases, None);
             gt_pack::verify::stream(
-                stdin, &mut keep, &source, length, format, &limits, bases, visitor, &shown,
+                stdin, &mut keep, source, None, format, &limits, bases, visitor, &shown,
             )
         } else {
-            gt_pack::verify::pack(&source, format, &limits, &NoBases, visitor, &shown)
+            gt_pack::verify::pack(&opened.pack(), format, &limits, bases, visitor, &shown)
         }
     });
     shown.end(env);
-    match verified {
-        Ok(verified) => Ok((source, verified)),
-        Err(Error::Io(e)) => Err(broken(e)),
-        Err(refused) => Err(Failure::Refused(refused.to_string())),
+    let verified = match verified {
+        Ok(verified) => verified,
+        Err(Error::Io(e)) => return Err(broken(e)),
+        Err(fault) => return Err(refused(fault)),
+    };
+    if let (Some(header), Some(outside)) = (header, &outside) {
+        check_tips(header, &verified, outside)?;
     }
+    Ok((opened, verified))
 }
 
-/// Shows on a terminal how far the reading is, and nothing elsewhere.
-struct Shown(Mutex<Line>);
-
-struct Line {
-    out: Box<dyn Write + Send>,
-    terminal: bool,
-    meter: Option<(Stage, Meter)>,
-}
-
-impl Shown {
-    fn new(env: &mut Env) -> Self {
-        Self(Mutex::new(Line {
-            out: std::mem::replace(&mut env.stderr, Box::new(std::io::sink())),
-            terminal: env.terminal,
-            meter: None,
-        }))
-    }
-
-    /// Gives standard error back, on a fresh line.
-    fn end(self, env: &mut Env) {
-        let mut line = self.0.into_inner().unwrap_or_else(|e| e.into_inner());
-        if line.meter.is_some() {
-            // A line that cannot be shown is no reason to fail.
-            let _ = writeln!(line.out);
+/// A tip is in the bundle, or in the repository; where there is none, and the
+/// bundle needs one, nobody can tell.
+fn check_tips(header: &Header, verified: &Verified, outside: &Outside) -> Result<(), Failure> {
+    let cannot_tell = outside.is_none() && !header.prerequisites.is_empty();
+    for (name, oid) in header.tips.iter().filter(|_| !cannot_tell) {
+        if verified.entry(oid).is_none() && outside.find(oid).map_err(broken)?.is_none() {
+            let name = name.escape_ascii();
+            return Err(refused(format!(
+                "expected tip {oid} {name}, got no such object"
+            )));
         }
-        env.stderr = line.out;
     }
-}
-
-impl Progress for Shown {
-    fn at(&self, stage: Stage, done: u64, total: u64) -> ControlFlow<()> {
-        // Several threads tell; the one that finds another at it passes.
-        if let Ok(mut line) = self.0.try_lock()
-            && line.terminal
-        {
-            let Line { out, meter, .. } = &mut *line;
-            if meter.as_ref().is_none_or(|(at, _)| *at != stage) {
-                if meter.is_some() {
-                    let _ = writeln!(out);
-                }
-                let title = match stage {
-                    Stage::Resolving => "Resolving deltas",
-                    _ => "Reading pack",
-                };
-                *meter = Some((stage, Meter::new(title, true)));
-            }
-            if let Some((_, meter)) = meter {
-                let _ = meter.show(&mut **out, done, total, None);
-            }
-        }
-        ControlFlow::Continue(())
-    }
+    Ok(())
 }

@@ -1,15 +1,12 @@
 //! `gt publish`.
 
 use std::io::Write as _;
-use std::ops::ControlFlow;
-use std::sync::Mutex;
 
-use gt_pack::verify::{Progress, Stage};
-
+use super::shown::Shown;
 use super::{Failure, broken, git_at, refused};
 use crate::Env;
 use crate::args::Publish;
-use crate::meter::{Meter, size};
+use crate::meter::size;
 use crate::op::publish::{self, Error, Wish};
 
 /// Publishes and prints the address.
@@ -28,11 +25,10 @@ pub fn run(env: &mut Env, words: &Publish) -> Result<(), Failure> {
         keys: env.data_folder().map(|d| d.join("keys")),
         now: (env.now)(),
     };
-    let shown = Shown {
-        terminal: env.terminal,
-        line: Mutex::new((None, Box::new(std::io::stderr()))),
-    };
-    let published = publish::publish(&git, &wish, &shown).map_err(|e| match e {
+    let shown = Shown::new(env);
+    let published = publish::publish(&git, &wish, &shown);
+    shown.end(env);
+    let published = published.map_err(|e| match e {
         Error::Io(_) | Error::State(_) | Error::Git(_) => broken(e),
         e => refused(e),
     })?;
@@ -72,6 +68,13 @@ pub fn run(env: &mut Env, words: &Publish) -> Result<(), Failure> {
             "Published statement {sequence}: {refs} refs, no new objects"
         );
     }
+    let relaxed = published.reel.iter().flat_map(|made| &made.relaxed);
+    for id in relaxed {
+        let _ = writeln!(
+            err,
+            "Warning: others refuse this reel unless they, too, run: git config --global fetch.fsck.{id} warn"
+        );
+    }
     if !published.behind.is_empty() {
         let _ = writeln!(
             err,
@@ -87,37 +90,4 @@ pub fn run(env: &mut Env, words: &Publish) -> Result<(), Failure> {
         );
     }
     writeln!(env.stdout, "{}", published.address).map_err(broken)
-}
-
-type Line = (Option<(Stage, Meter)>, Box<dyn std::io::Write + Send>);
-
-/// Shows how far the check of the reel is.
-struct Shown {
-    terminal: bool,
-    line: Mutex<Line>,
-}
-
-impl Progress for Shown {
-    fn at(&self, stage: Stage, done: u64, total: u64) -> ControlFlow<()> {
-        // Several threads tell; the one that finds another at it passes.
-        if let Ok(mut line) = self.line.try_lock() {
-            let (meter, out) = &mut *line;
-            let title = match stage {
-                Stage::Reading => "Reading reel",
-                Stage::Resolving => "Resolving deltas",
-                Stage::Connecting => "Checking links",
-                Stage::Writing => "Writing",
-                _ => "Working",
-            };
-            if meter.as_ref().is_none_or(|(at, _)| *at != stage) {
-                *meter = Some((stage, Meter::new(title, self.terminal)));
-            }
-            if self.terminal
-                && let Some((_, meter)) = meter
-            {
-                let _ = meter.show(&mut **out, done, total, None);
-            }
-        }
-        ControlFlow::Continue(())
-    }
 }

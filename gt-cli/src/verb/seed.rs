@@ -38,7 +38,7 @@ pub fn run(env: &mut Env, words: &Seed) -> Result<(), Failure> {
     let options = options(env, &git, state, &words.net)?;
     let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let mut follow = Follow::start(options).await.map_err(broken)?;
+        let mut follow = Follow::start(options).await.map_err(failed)?;
         serve(env, &mut follow, words.json).await
     });
     end(runtime);
@@ -99,8 +99,17 @@ pub(super) fn options(
         cache: None,
         allow_stale: false,
         only_learn: false,
+        prepare: None,
         now: env.now,
     })
+}
+
+fn failed(e: follow::Error) -> Failure {
+    if e.is_refusal() {
+        refused(e)
+    } else {
+        broken(e)
+    }
 }
 
 /// Tells what happens until it is asked to end.
@@ -139,7 +148,7 @@ pub(super) async fn serve(
         let told = match follow.next().await {
             Ok(Some(told)) => told,
             Ok(None) => continue,
-            Err(e) => break Err(broken(e)),
+            Err(e) => break Err(failed(e)),
         };
         if let Told::Traffic(traffic) = &told {
             newest = traffic.clone();

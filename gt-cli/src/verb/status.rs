@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 
-use gt_pack::chain::Chain;
+use gt_pack::chain::{Chain, Reel};
+use gt_trust::Statement;
+use serde_json::{Value, json};
 
 use super::show::span;
 use super::{Failure, broken, git_at, refused};
@@ -30,68 +32,126 @@ pub fn run(env: &mut Env, words: &Status) -> Result<(), Failure> {
         .rid()
         .map_err(broken)?
         .ok_or_else(|| broken("no first charter"))?;
-    let now = (env.now)();
-    let out = &mut env.stdout;
-    let mut lines = vec![
-        format!("Repository  {} gt://{rid}", charter.text.name),
-        format!(
-            "Delegates   {} of {}: {}",
-            charter.text.threshold,
-            charter.text.delegates.len(),
-            charter
-                .text
-                .delegates
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
-    ];
-    if let Some(address) = state.address().map_err(broken)? {
-        lines.push(format!("Cloned from {address}"));
-    }
-    match state.accepted().map_err(broken)? {
-        None => lines.push("Statement   none yet".into()),
-        Some(accepted) => {
-            let text = &accepted.text;
-            let age = now.saturating_sub(text.created.0);
-            let end = match text.expires.0.checked_sub(now) {
-                Some(left) => format!("expires in {}", span(left)),
-                None => format!("stale: expired {} ago", span(now - text.expires.0)),
-            };
-            lines.push(format!(
-                "Statement   {} of epoch {}, {} refs, made {} ago, {end}",
-                text.sequence,
-                text.epoch,
-                text.refs.len(),
-                span(age)
-            ));
-            for tracker in &text.trackers {
-                lines.push(format!("Tracker     {tracker}"));
+    let held = Held {
+        name: charter.text.name.clone(),
+        rid: rid.to_string(),
+        threshold: charter.text.threshold,
+        delegates: charter
+            .text
+            .delegates
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        format: charter.text.object_format.to_string(),
+        from: state.address().map_err(broken)?,
+        mirror: state.is_mirror(),
+        statement: match state.accepted().map_err(broken)? {
+            Some(accepted) => {
+                let chain = Chain::open(&common_dir).map_err(broken)?;
+                let reels = convert::reels(&accepted.text).into_iter();
+                let reels = reels.map(|reel| (chain.holds(&reel.root), reel)).collect();
+                Some((accepted.text, reels))
             }
-            let chain = Chain::open(&common_dir).map_err(broken)?;
-            for reel in convert::reels(text) {
-                let held = if chain.holds(&reel.root) {
-                    "held"
-                } else {
-                    "missing"
-                };
-                lines.push(format!(
-                    "Reel        {}-{}  {:>10}  {held}",
-                    reel.first,
-                    reel.last,
-                    size(reel.length)
-                ));
-            }
-        }
+            None => None,
+        },
+        evidence: state.evidence().map_err(broken)?,
+        now: (env.now)(),
+    };
+    if words.json {
+        return writeln!(env.stdout, "{}", held.to_json()).map_err(broken);
     }
-    for name in state.evidence().map_err(broken)? {
-        lines.push(format!(
-            "Equivocation: one key sealed two statements of one sequence: gt/evidence/{name}"
-        ));
-    }
-    for line in lines {
-        writeln!(out, "{line}").map_err(broken)?;
+    for line in held.lines() {
+        writeln!(env.stdout, "{line}").map_err(broken)?;
     }
     Ok(())
+}
+
+/// What there is to say.
+struct Held {
+    name: String,
+    rid: String,
+    threshold: u64,
+    delegates: Vec<String>,
+    format: String,
+    /// The address it was cloned from.
+    from: Option<String>,
+    mirror: bool,
+    /// The newest one, and its reels: whether each is held.
+    statement: Option<(Statement, Vec<(bool, Reel)>)>,
+    evidence: Vec<String>,
+    now: u64,
+}
+
+impl Held {
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![
+            format!("Repository  {} gt://{}", self.name, self.rid),
+            format!(
+                "Delegates   {} of {}: {}",
+                self.threshold,
+                self.delegates.len(),
+                self.delegates.join(", ")
+            ),
+        ];
+        if let Some(address) = &self.from {
+            lines.push(format!("Cloned from {address}"));
+        }
+        match &self.statement {
+            None => lines.push("Statement   none yet".into()),
+            Some((text, reels)) => {
+                let now = self.now;
+                let age = now.saturating_sub(text.created.0);
+                let end = match text.expires.0.checked_sub(now) {
+                    Some(left) => format!("expires in {}", span(left)),
+                    None => format!("stale: expired {} ago", span(now - text.expires.0)),
+                };
+                lines.push(format!(
+                    "Statement   {} of epoch {}, {} refs, made {} ago, {end}",
+                    text.sequence,
+                    text.epoch,
+                    text.refs.len(),
+                    span(age)
+                ));
+                let trackers = text.trackers.iter();
+                lines.extend(trackers.map(|tracker| format!("Tracker     {tracker}")));
+                for (held, reel) in reels {
+                    let (first, last) = (reel.first, reel.last);
+                    let held = if *held { "held" } else { "missing" };
+                    let size = size(reel.length);
+                    lines.push(format!("Reel        {first}-{last}  {size:>10}  {held}"));
+                }
+            }
+        }
+        lines.extend(self.evidence.iter().map(|name| {
+            format!(
+                "Equivocation: one key sealed two statements of one sequence: gt/evidence/{name}"
+            )
+        }));
+        lines
+    }
+
+    fn to_json(&self) -> Value {
+        let statement = self.statement.as_ref().map(|(text, reels)| {
+            let reels = reels.iter().map(|(held, reel)| {
+                json!({
+                    "first": reel.first, "last": reel.last, "length": reel.length,
+                    "root": reel.root.to_string(), "recipe": reel.recipe, "held": held,
+                })
+            });
+            json!({
+                "epoch": text.epoch.0, "sequence": text.sequence.0,
+                "identity": text.identity().to_string(),
+                "created": text.created.0, "expires": text.expires.0,
+                "stale": text.expires.0 < self.now,
+                "refs": text.refs.len(), "trackers": text.trackers,
+                "reels": reels.collect::<Value>(),
+            })
+        });
+        json!({
+            "name": self.name, "rid": self.rid, "address": format!("gt://{}", self.rid),
+            "object_format": self.format, "threshold": self.threshold,
+            "delegates": self.delegates, "cloned_from": self.from, "mirror": self.mirror,
+            "statement": statement, "equivocations": self.evidence,
+        })
+    }
 }

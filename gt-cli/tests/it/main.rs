@@ -4,8 +4,10 @@
 
 mod brought;
 mod endorsed;
+mod faults;
 mod hostile;
 mod killed;
+mod killed_import;
 mod made;
 mod pack;
 mod packed;
@@ -13,6 +15,7 @@ mod proxy;
 mod published;
 mod refused;
 mod sealed;
+mod sha256;
 mod simulated;
 mod torrent;
 mod unusual;

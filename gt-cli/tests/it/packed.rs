@@ -101,3 +101,99 @@ fn bundles_are_made_joined_and_taken_in() {
     let (code, _) = world.gt_fails(&["pack", "import", "-C", "other.git", "none.bundle"]);
     assert_eq!(code, 2);
 }
+
+#[test]
+fn bundles_are_verified_and_listed_as_packs_are() {
+    let world = World::new();
+    for format in ["sha1", "sha256"] {
+        let work = format!("work-{format}");
+        world.repository_of(&work, format);
+        let whole = format!("{format}.bundle");
+        world.gt(&["pack", "reel", "-C", &work, "-o", &whole]);
+        let told = json(&world.gt(&["pack", "verify", "--json", "--fsck", &whole]));
+        assert_eq!(told["verdict"], "good");
+        assert_eq!(told["bundle"]["tips"], 4);
+        let listed = world.gt(&["pack", "list", &whole]);
+        assert_eq!(listed.lines().count() as u64, told["objects"]);
+        let through = |file: &str| {
+            let line = format!("gt pack verify --json --fsck - < {file}");
+            let output = world.run("sh", &["-c", &line]);
+            let code = output.status.code().unwrap();
+            (code, String::from_utf8(output.stdout).unwrap())
+        };
+        assert_eq!(json(&through(&whole).1), told);
+
+        // A thin one needs the repository that it stands on.
+        world.git(&["-C", &work, "update-ref", "refs/private/x", "HEAD"]);
+        world.text(&work, 400, 1);
+        let thin = format!("{work}/thin.bundle");
+        let since = ["--since", "refs/private/x", "v1"];
+        let words = [&["pack", "reel", "-C", &work, "-o", &thin], &since[..]].concat();
+        world.gt(&words);
+        let inside = format!("cd {work} && gt pack verify --json thin.bundle");
+        let output = world.run("sh", &["-c", &inside]);
+        let told = json(&String::from_utf8(output.stdout).unwrap());
+        assert_eq!(told["bundle"]["prerequisites"], 1, "{told}");
+        world.git(&["-C", &work, "reset", "-q", "--hard", "HEAD~1"]);
+
+        // As git takes them: the same verdict.
+        let bytes = std::fs::read(world.path(&whole)).unwrap();
+        let oid = world.git(&["-C", &work, "rev-parse", "main"]);
+        let header = bytes.windows(2).position(|w| w == b"\n\n").unwrap() + 2;
+        let other = oid.trim().replace(['0', '1', '2'], "3");
+        let head = String::from_utf8(bytes[..header].to_vec()).unwrap();
+        let tip = head.replace(oid.trim(), &other);
+        for (name, altered) in [
+            (
+                "a tip that is nowhere",
+                [tip.as_bytes(), &bytes[header..]].concat(),
+            ),
+            ("cut in the header", bytes[..header - 3].to_vec()),
+            ("cut in the pack", bytes[..bytes.len() - 9].to_vec()),
+            ("no pack", bytes[..header].to_vec()),
+            (
+                "a version to come",
+                [b"# v9 git bundle\n", &bytes[16..]].concat(),
+            ),
+            ("junk at the end", [&bytes[..], b"x"].concat()),
+        ] {
+            std::fs::write(world.path("altered"), &altered).unwrap();
+            let (code, words) = world.gt_fails(&["pack", "verify", "altered"]);
+            assert_eq!(code, 1, "{name}: {words}");
+            assert_eq!(through("altered").0, 1, "{name}, through a pipe");
+            let init = format!("--object-format={format}");
+            world.git(&["init", "-q", "--bare", &init, "empty.git"]);
+            let fetch = [
+                "-C",
+                "empty.git",
+                "fetch",
+                "-q",
+                "../altered",
+                "refs/*:refs/*",
+            ];
+            assert!(!world.run("git", &fetch).status.success(), "{name}");
+            std::fs::remove_dir_all(world.path("empty.git")).unwrap();
+        }
+        let (code, words) = world.gt_fails(&["pack", "index", &whole, "-o", "x.idx"]);
+        assert!(code == 1 && words.contains("got a bundle"), "{words}");
+        assert!(!world.path("x.idx").exists());
+    }
+}
+
+/// Whatever ends it, no file is left that nobody asked for.
+#[test]
+fn a_reel_that_was_interrupted_leaves_nothing() {
+    let world = World::new();
+    world.repository("work");
+    world.noise("work", 8 << 20);
+    std::fs::create_dir(world.path("here")).unwrap();
+    for n in 0..6 {
+        let words = ["pack", "reel", "-C", "work", "-o", "here/a.bundle"];
+        let mut gt = world.group(env!("CARGO_BIN_EXE_gt"), &words);
+        std::thread::sleep(std::time::Duration::from_millis(20 + n * 60));
+        gt.kill();
+        let mut left = std::fs::read_dir(world.path("here")).unwrap();
+        let name = left.next().map(|entry| entry.unwrap().file_name());
+        assert!(name.is_none_or(|n| n == "a.bundle"), "something is left");
+    }
+}

@@ -86,23 +86,12 @@ fn a_rewound_branch_and_a_moved_tag_want_force() {
     world.commit("work", "c.txt", "another way\n");
     assert_eq!(world.gt_fails(&["publish", "-C", "work"]).0, 1);
     world.publish("work", &["--force"]);
-    let text = newest_statement(&world, "work");
+    let text = world.statement("work");
     let head = world.git(&["-C", "work", "rev-parse", "main"]);
     assert!(
         text.contains(&format!("+{} refs/heads/main\n", head.trim())),
         "{text}"
     );
-}
-
-fn newest_statement(world: &World, repository: &str) -> String {
-    let gt = world.path(repository).join(".git/gt");
-    let mark = std::fs::read_to_string(gt.join("mark")).unwrap();
-    let identity = mark
-        .split_whitespace()
-        .find(|w| w.trim_start_matches("sha256:").len() == 64)
-        .unwrap();
-    let identity = identity.trim_start_matches("sha256:");
-    std::fs::read_to_string(gt.join("statements").join(identity)).unwrap()
 }
 
 #[test]

@@ -71,6 +71,29 @@ impl World {
         command
     }
 
+    /// The same machine for what a test does by the library.
+    pub(crate) fn env(&self) -> gt_cli::Env {
+        let mut env = gt_cli::Env::of_process();
+        let vars = self.command("git");
+        let vars = vars.get_envs();
+        env.vars = vars
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        env.cwd = self.dir.path().to_path_buf();
+        env
+    }
+
+    /// The text of the newest statement that a work tree's repository holds.
+    pub(crate) fn statement(&self, repository: &str) -> String {
+        let gt = self.path(repository).join(".git/gt");
+        let mark = std::fs::read_to_string(gt.join("mark")).unwrap();
+        let mut words = mark
+            .split_whitespace()
+            .map(|w| w.trim_start_matches("sha256:"));
+        let identity = words.find(|w| w.len() == 64).unwrap();
+        std::fs::read_to_string(gt.join("statements").join(identity)).unwrap()
+    }
+
     pub(crate) fn run(&self, program: &str, args: &[&str]) -> Output {
         self.command(program).args(args).output().unwrap()
     }
@@ -96,7 +119,13 @@ impl World {
 
     /// Makes a repository with a few commits, two branches and tags.
     pub(crate) fn repository(&self, name: &str) {
-        self.git(&["init", "-q", "-b", "main", name]);
+        self.repository_of(name, "sha1");
+    }
+
+    /// The same, of an object format.
+    pub(crate) fn repository_of(&self, name: &str, format: &str) {
+        let format = format!("--object-format={format}");
+        self.git(&["init", "-q", "-b", "main", &format, name]);
         for n in 0..5 {
             self.commit(name, &format!("file-{}.txt", n % 3), &format!("line {n}\n"));
         }
@@ -171,6 +200,23 @@ impl World {
         std::fs::write(self.path(repository).join("noise"), bytes).unwrap();
         self.git(&["-C", repository, "add", "noise"]);
         self.git(&["-C", repository, "commit", "-q", "-m", "noise"]);
+    }
+
+    /// Writes a text of many lines, which has a delta and does not compress
+    /// well; `line` is the number of the one that differs.
+    pub(crate) fn text(&self, repository: &str, lines: u64, line: u64) {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut text = String::new();
+        for n in 0..lines {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let differs = u64::from(n == line);
+            text += &format!("{:016x} {:016x}\n", state ^ differs, state.reverse_bits());
+        }
+        std::fs::write(self.path(repository).join("text"), text).unwrap();
+        self.git(&["-C", repository, "add", "text"]);
+        self.git(&["-C", repository, "commit", "-q", "-m", "text"]);
     }
 
     /// Returns the path of test data that others made.

@@ -9,12 +9,12 @@ use gt_pack::chain::{Chain, Reel};
 use gt_pack::import;
 use gt_pack::reel_vfs::{self, ReelVfs};
 use gt_trust::{Identity, Statement};
-use gt_vfs::{ContentId, Root, Verdict, Vfs};
+use gt_vfs::{ContentId, ObjectFormat, Root, Verdict, Vfs};
 use gt_wire::net::{Torrent, TorrentId};
 use gt_wire::{Info, PeerSource};
 
-use super::Options;
-use crate::convert;
+use super::{Options, make};
+use crate::{convert, git};
 
 /// One statement's files.
 pub(super) struct Snapshot {
@@ -37,6 +37,10 @@ impl Snapshot {
     ) -> Result<Self, Error> {
         let reels = convert::reels(statement);
         let common_dir = options.state.common_dir();
+        let expected = convert::object_format(statement.object_format);
+        if let Some(prepare) = &options.prepare {
+            prepare(expected)?;
+        }
         let partial = match &options.cache {
             Some(cache) => cache.join("reels"),
             None => options.state.partial(),
@@ -52,6 +56,10 @@ impl Snapshot {
         // come stays in the person's cache until all is there.
         how.keep_partial = options.cache.is_some();
         let reel_vfs = ReelVfs::open(common_dir, how)?;
+        let got = reel_vfs.format();
+        if got != expected {
+            return Err(Error::Format { expected, got });
+        }
         Ok(Self {
             identity: statement.identity(),
             statement: statement.clone(),
@@ -161,14 +169,16 @@ impl Snapshot {
         headers: Bytes,
     ) -> Result<Vec<String>, Error> {
         let (vfs, reels) = (Arc::clone(&self.vfs), self.reels.clone());
-        let work = move || super::make::make(&common_dir, &partial, &*vfs, &reels, &headers);
+        let text = self.statement.as_bytes().to_vec();
+        let work = move || make::make(&common_dir, &partial, &*vfs, &reels, &text, &headers);
         let made = tokio::task::spawn_blocking(work).await;
         Ok(made.map_err(|e| io::Error::other(e.to_string()))??)
     }
 
-    /// Returns the headers of all reels, up to `most` bytes.
+    /// Returns the headers of all reels, in at most `most` bytes.
     pub(super) fn headers(&self, most: u64) -> Option<Bytes> {
-        super::make::headers_of(&*self.vfs, &self.reels, most)
+        let most = usize::try_from(most).ok()?;
+        make::headers_of(&*self.vfs, &self.reels, self.statement.as_bytes(), most)
     }
 
     /// Returns the bytes of a reel, where it is here.
@@ -214,6 +224,17 @@ pub enum Error {
     /// A reel's name.
     #[error(transparent)]
     Path(#[from] gt_vfs::vpath::Error),
+    /// The repository could not be made.
+    #[error(transparent)]
+    Prepare(#[from] git::Error),
+    /// The repository cannot hold what the statement names.
+    #[error("expected a repository of object format {expected}, as the statement says, got {got}")]
+    Format {
+        /// The statement's.
+        expected: ObjectFormat,
+        /// The repository's.
+        got: ObjectFormat,
+    },
     /// The statement makes no torrent.
     #[error("{0}")]
     Torrent(String),

@@ -1,8 +1,8 @@
 //! The check of objects, with the levels that git's configuration sets.
 
 use gt_pack::fsck::{Finding, Fsck, Object, Policy};
-use gt_pack::spool::Spool;
 use gt_pack::verify::{Error, Verified};
+use gt_vfs::ReadAt;
 use serde_json::json;
 
 use super::{Failure, broken};
@@ -53,7 +53,7 @@ fn configure(env: &Env, policy: &mut Policy, name: &str, value: &str) -> Result<
 /// Returns what was found, and how much of it refuses the pack.
 pub(super) fn finish(
     fsck: Fsck,
-    source: &Spool,
+    source: &dyn ReadAt,
     verified: &Verified,
 ) -> Result<(Vec<Finding>, u64), Failure> {
     let find = |oid: &_| match verified.entry(oid) {

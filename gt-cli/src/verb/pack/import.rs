@@ -6,15 +6,15 @@ use gt_pack::Limits;
 use gt_pack::chain::{Chain, Reel};
 use gt_pack::import::{self, Broken, Error, Expected, Imported};
 use gt_pack::spool::Spool;
-use gt_pack::verify::Silent;
+use gt_pack::verify::Progress;
 use gt_vfs::content::TreeHasher;
 use gt_vfs::{ReadAt, Root};
 use serde_json::json;
 
-use super::{Failure, broken};
+use super::{Failure, Shown, broken, refused};
 use crate::Env;
 use crate::args::pack::Import;
-use crate::verb::{git_at, refused};
+use crate::verb::git_at;
 
 /// Takes a bundle into the chain of a repository, as its next reel: through
 /// the quarantine and the gate. No ref moves.
@@ -27,7 +27,9 @@ pub(super) fn run(env: &mut Env, words: &Import) -> Result<(), Failure> {
     let path = env.cwd.join(&words.bundle);
     let bundle = Spool::open(&path)
         .map_err(|e| Failure::Broken(format!("{}: {e}", words.bundle.display())))?;
-    let outcome = take(&common_dir, &bundle);
+    let shown = Shown::new(env);
+    let outcome = take(&common_dir, &bundle, &shown);
+    shown.end(env);
     if !words.json {
         let imported = outcome?;
         let already = if imported.already {
@@ -41,6 +43,9 @@ pub(super) fn run(env: &mut Env, words: &Import) -> Result<(), Failure> {
             imported.objects
         )
         .map_err(broken)?;
+        for id in &imported.relaxed {
+            writeln!(env.stderr, "warning: fetch.fsck.{id} let a fault pass").map_err(broken)?;
+        }
         for (name, oid) in &imported.tips {
             writeln!(env.stdout, "{oid} {}", name.escape_ascii()).map_err(broken)?;
         }
@@ -50,6 +55,7 @@ pub(super) fn run(env: &mut Env, words: &Import) -> Result<(), Failure> {
         Ok(imported) => json!({
             "verdict": "accept", "objects": imported.objects, "already": imported.already,
             "packs": imported.packs,
+            "relaxed": imported.relaxed.iter().map(|id| id.name()).collect::<Vec<_>>(),
             "tips": imported.tips.iter().map(|(name, oid)| json!({
                 "ref": name.escape_ascii().to_string(), "oid": oid.to_string(),
             })).collect::<Vec<_>>(),
@@ -61,7 +67,11 @@ pub(super) fn run(env: &mut Env, words: &Import) -> Result<(), Failure> {
     outcome.map(|_| ())
 }
 
-fn take(common_dir: &std::path::Path, bundle: &Spool) -> Result<Imported, Failure> {
+fn take(
+    common_dir: &std::path::Path,
+    bundle: &Spool,
+    progress: &dyn Progress,
+) -> Result<Imported, Failure> {
     let mut chain = Chain::open(common_dir).map_err(broken)?;
     let root = root_of(bundle).map_err(broken)?;
     let held: Vec<Reel> = chain
@@ -91,7 +101,7 @@ fn take(common_dir: &std::path::Path, bundle: &Spool) -> Result<Imported, Failur
         &expected,
         &mut import::Open,
         &limits,
-        &Silent,
+        progress,
     )
     .map_err(|e| match e {
         Error::Reject(reason) => refused(reason),

@@ -7,7 +7,7 @@ use gt_pack::index::{write_idx, write_rev};
 use gt_pack::verify::NoVisitor;
 use serde_json::json;
 
-use super::{Failure, broken, read, told};
+use super::{Failure, broken, read, refused, told};
 use crate::Env;
 use crate::args::pack::Index;
 use crate::files;
@@ -19,7 +19,11 @@ use crate::files;
 pub(super) fn run(env: &mut Env, words: &Index) -> Result<(), Failure> {
     let idx = env.cwd.join(output(words)?);
     let outcome = read(env, &words.file, &words.reading, &NoVisitor);
-    let (_, verified) = told(env, &words.reading, outcome)?;
+    let (opened, verified) = told(env, &words.reading, outcome)?;
+    if opened.bundle.is_some() {
+        let why = "expected a pack, got a bundle, in which no index finds its pack";
+        return told(env, &words.reading, Err(refused(why)));
+    }
     let rev = idx.with_extension("rev");
     // An index that is there tells git that the rest is there too.
     files::write(&rev, &write_rev(&verified)).map_err(broken)?;

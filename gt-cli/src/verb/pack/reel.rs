@@ -1,8 +1,6 @@
 //! `gt pack reel`.
 
-use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use gt_pack::ObjectId;
 use gt_pack::encode::{self, Moment, Options, Reel};
@@ -10,12 +8,13 @@ use gt_pack::published::{Known, Published as _, published_refs};
 use gt_pack::repository::{GitRepository, Repository as _};
 use serde_json::json;
 
-use super::{Failure, broken};
+use super::out::Out;
+use super::{Failure, Shown, broken, refused};
 use crate::Env;
 use crate::args::pack::Reel as Words;
 use crate::git::Git;
 use crate::meter::size;
-use crate::verb::{git_at, refused};
+use crate::verb::git_at;
 
 /// Makes the reel that leads from some revisions to the branches and tags of a
 /// repository as they are.
@@ -53,23 +52,20 @@ pub(super) fn run(env: &mut Env, words: &Words) -> Result<(), Failure> {
     let moment = Moment::new(&now, &before, refs.head.as_deref());
     let mut options = Options::default();
     options.depth = words.depth.unwrap_or(options.depth);
-    let reel = match &words.output {
-        None => encode::reel(
-            &repository,
-            &published,
-            &moment,
-            &options,
-            &mut std::io::sink(),
-        ),
-        Some(path) => {
-            let mut out = Out::beside(&env.cwd.join(path))?;
-            let reel = encode::reel(&repository, &published, &moment, &options, &mut out.file);
-            if matches!(reel, Ok(Some(_))) {
-                out.keep()?;
-            }
-            reel
-        }
+    let mut out = match &words.output {
+        Some(path) => Some(Out::beside(&env.cwd.join(path))?),
+        None => None,
     };
+    let shown = Shown::new(env);
+    let show = |progress| shown.encoding(progress);
+    options.progress = Some(&show);
+    let mut nowhere = std::io::sink();
+    let into: &mut (dyn Write + Send) = match &mut out {
+        Some(out) => out,
+        None => &mut nowhere,
+    };
+    let reel = encode::reel(&repository, &published, &moment, &options, into);
+    shown.end(env);
     let reel = reel.map_err(|e| match e {
         encode::Error::Write(e) => broken(e),
         other => refused(other),
@@ -79,6 +75,9 @@ pub(super) fn run(env: &mut Env, words: &Words) -> Result<(), Failure> {
             "expected objects that are new, got none".into(),
         ));
     };
+    if let Some(out) = out {
+        out.keep()?;
+    }
     tell(env, words, &reel)
 }
 
@@ -125,34 +124,4 @@ fn tell(env: &mut Env, words: &Words, reel: &Reel) -> Result<(), Failure> {
         recipe.unwrap_or("none"),
     )
     .map_err(broken)
-}
-
-/// A file that takes its name when it is whole.
-pub(super) struct Out {
-    pub(super) file: tempfile::NamedTempFile<File>,
-    path: PathBuf,
-}
-
-impl Out {
-    pub(super) fn beside(path: &Path) -> Result<Self, Failure> {
-        let said = |e: std::io::Error| Failure::Broken(format!("{}: {e}", path.display()));
-        let folder = path.parent().unwrap_or(Path::new("."));
-        // As readable as files are that this person makes.
-        let file = tempfile::Builder::new()
-            .prefix(".gt-")
-            .make_in(folder, |path| File::create_new(path))
-            .map_err(said)?;
-        Ok(Self {
-            file,
-            path: path.to_path_buf(),
-        })
-    }
-
-    pub(super) fn keep(self) -> Result<(), Failure> {
-        let Self { file, path } = self;
-        file.as_file().sync_all().map_err(broken)?;
-        file.persist(&path)
-            .map_err(|e| Failure::Broken(format!("{}: {}", path.display(), e.error)))?;
-        Ok(())
-    }
 }

@@ -6,6 +6,7 @@ use gt_pack::fsck::{Finding, Fsck};
 use gt_pack::verify::{NoVisitor, Verified};
 use serde_json::{Value, json};
 
+use super::opened::Opened;
 use super::{Failure, broken, checked, read};
 use crate::Env;
 use crate::args::pack::Verify;
@@ -20,7 +21,7 @@ pub(super) fn run(env: &mut Env, words: &Verify) -> Result<(), Failure> {
     let outcome = judge(env, words, &mut found);
     if words.reading.json {
         let mut value = match &outcome {
-            Ok(verified) => good(verified),
+            Ok((opened, verified)) => good(opened, verified),
             Err(Failure::Refused(why)) => json!({"verdict": "refused", "why": why}),
             Err(Failure::Broken(_) | Failure::Verdict(..)) => return outcome.map(|_| ()),
         };
@@ -33,10 +34,18 @@ pub(super) fn run(env: &mut Env, words: &Verify) -> Result<(), Failure> {
     for finding in &found {
         writeln!(env.stderr, "{finding}").map_err(broken)?;
     }
-    let verified = outcome?;
+    let (opened, verified) = outcome?;
+    let bundle = match &opened.bundle {
+        Some(header) => format!(
+            "; a bundle of {} tips that needs {} commits",
+            header.tips.len(),
+            header.prerequisites.len()
+        ),
+        None => String::new(),
+    };
     writeln!(
         env.stdout,
-        "{} good: {} objects, {} of them deltas, {} in {}",
+        "{} good: {} objects, {} of them deltas, {} in {}{bundle}",
         verified.checksum,
         verified.entries.len(),
         deltas(&verified),
@@ -46,17 +55,21 @@ pub(super) fn run(env: &mut Env, words: &Verify) -> Result<(), Failure> {
     .map_err(broken)
 }
 
-fn judge(env: &mut Env, words: &Verify, found: &mut Vec<Finding>) -> Result<Verified, Failure> {
+fn judge(
+    env: &mut Env,
+    words: &Verify,
+    found: &mut Vec<Finding>,
+) -> Result<(Opened, Verified), Failure> {
     let how = &words.reading;
     if !words.fsck {
-        return Ok(read(env, &words.file, how, &NoVisitor)?.1);
+        return read(env, &words.file, how, &NoVisitor);
     }
     let fsck = Fsck::new(checked::policy(env, &words.config)?);
-    let (source, verified) = read(env, &words.file, how, &fsck)?;
+    let (opened, verified) = read(env, &words.file, how, &fsck)?;
     let refused;
-    (*found, refused) = checked::finish(fsck, &source, &verified)?;
+    (*found, refused) = checked::finish(fsck, &opened.pack(), &verified)?;
     if refused == 0 {
-        return Ok(verified);
+        return Ok((opened, verified));
     }
     let first = found.iter().find(|f| f.level.refuses());
     let first = first.map_or_else(String::new, |f| format!(", the first of them {f}"));
@@ -69,8 +82,8 @@ fn deltas(verified: &Verified) -> usize {
     verified.entries.iter().filter(|e| e.base.is_some()).count()
 }
 
-fn good(verified: &Verified) -> Value {
-    json!({
+fn good(opened: &Opened, verified: &Verified) -> Value {
+    let mut value = json!({
         "verdict": "good",
         "checksum": verified.checksum.to_string(),
         "objects": verified.entries.len(),
@@ -78,5 +91,10 @@ fn good(verified: &Verified) -> Value {
         "depth": verified.entries.iter().map(|e| e.depth).max().unwrap_or(0),
         "bytes": verified.length,
         "inflated": verified.inflated,
-    })
+    });
+    if let Some(header) = &opened.bundle {
+        let (tips, prerequisites) = (header.tips.len(), header.prerequisites.len());
+        value["bundle"] = json!({"tips": tips, "prerequisites": prerequisites});
+    }
+    value
 }
