@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{BLINK, Error, FIRST, Outcome, PEERS, Setting, Step};
-use crate::git::Git;
+use crate::git::{self, Git};
 use crate::op::sample;
 
 /// How long any step may take before the demonstration gives up.
