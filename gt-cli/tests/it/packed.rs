@@ -1,5 +1,8 @@
 //! `gt pack`: making, joining and taking in bundles.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
 use serde_json::Value;
 
 use crate::world::World;
@@ -195,5 +198,69 @@ fn a_reel_that_was_interrupted_leaves_nothing() {
         let mut left = std::fs::read_dir(world.path("here")).unwrap();
         let name = left.next().map(|entry| entry.unwrap().file_name());
         assert!(name.is_none_or(|n| n == "a.bundle"), "something is left");
+    }
+}
+
+/// A stream that a test looks at afterwards.
+struct Seen(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Seen {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a command shows on standard error, a terminal or not.
+fn shown(world: &World, words: &[&str], terminal: bool) -> String {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut env = world.env();
+    env.args = ["gt"].iter().chain(words).map(Into::into).collect();
+    env.terminal = terminal;
+    env.stdout = Box::new(std::io::sink());
+    env.stderr = Box::new(Seen(Arc::clone(&seen)));
+    let _ = gt_cli::gt(&mut env);
+    let seen = seen.lock().unwrap().clone();
+    String::from_utf8(seen).unwrap()
+}
+
+#[test]
+fn how_far_a_work_is_is_shown_on_a_terminal_alone() {
+    let world = World::new();
+    world.repository("work");
+    world.git(&["init", "-q", "--bare", "in.git"]);
+    world.gt(&["pack", "reel", "-C", "work", "-o", "a.bundle"]);
+    for (words, title) in [
+        (
+            &["pack", "reel", "-C", "work", "-o", "b.bundle"][..],
+            "Writing reel",
+        ),
+        (
+            &["pack", "splice", "a.bundle", "-o", "c.bundle"],
+            "Reading pack",
+        ),
+        (&["pack", "verify", "a.bundle"], "Reading pack"),
+        (
+            &["pack", "import", "-C", "in.git", "a.bundle"],
+            "Reading pack",
+        ),
+    ] {
+        let on = shown(&world, words, true);
+        assert!(
+            on.contains(title) && on.ends_with('\n'),
+            "{words:?}: {on:?}"
+        );
+    }
+    std::fs::remove_dir_all(world.path("in.git")).unwrap();
+    world.git(&["init", "-q", "--bare", "in.git"]);
+    for words in [
+        &["pack", "reel", "-C", "work", "-o", "b.bundle"][..],
+        &["pack", "import", "-C", "in.git", "a.bundle"],
+    ] {
+        assert_eq!(shown(&world, words, false), "", "{words:?}");
     }
 }

@@ -23,6 +23,20 @@ fn says_nothing_new_twice() {
         "{status}"
     );
     assert_eq!(status.matches("Reel").count(), 1, "{status}");
+    // The same for programs.
+    let told = world.gt(&["status", "-C", "work", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["address"], first);
+    let statement = &told["statement"];
+    assert_eq!(
+        (&statement["sequence"], &statement["refs"]),
+        (&2.into(), &5.into())
+    );
+    assert_eq!(statement["reels"][0]["held"], true);
+    assert_eq!(
+        (&told["object_format"], &statement["stale"]),
+        (&"sha1".into(), &false.into())
+    );
 }
 
 #[test]

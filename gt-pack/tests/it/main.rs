@@ -38,6 +38,8 @@ mod reel_vfs;
 #[cfg(feature = "git")]
 mod refs;
 #[cfg(feature = "git")]
+mod rejected;
+#[cfg(feature = "git")]
 mod repository;
 mod small;
 #[cfg(feature = "git")]
