@@ -5,7 +5,9 @@ use gt_trust::judge::{Evidence, Judgement, Receiver, ReceiverError, Refusal, Sea
 use gt_trust::signature::Fault;
 use gt_trust::{Charter, Keyring, ObjectFormat, Seal, Statement, Time, Watermark, judge, limits};
 
-use crate::publisher::{DAY, NOW, Publisher, accepted, after, name, oid, own_key, refused};
+use crate::publisher::{
+    DAY, NOW, Publisher, accepted, after, name, oid, own_key, refused, seal_with,
+};
 
 /// The first statement and what a receiver remembers of it.
 fn begun(publisher: &Publisher) -> (Statement, Watermark) {
@@ -169,6 +171,36 @@ fn unsealed_is_refused_and_half_sealed_is_a_proposal() {
     assert!(matches!(twice, Judgement::Proposal(_)));
     let both = accepted(publisher.judge(None, &publisher.offer_by(&first, &[2, 0]), NOW));
     assert_eq!(both.sealed_by.len(), 2);
+}
+
+/// A seal that came when the mark had moved already is kept beside the others.
+#[test]
+fn late_seals_are_kept_and_others_are_not() {
+    let publisher = Publisher::several(3, 1);
+    let statement = publisher.first();
+    let won = accepted(publisher.judge(None, &publisher.offer_by(&statement, &[0]), NOW));
+    let receiver = publisher
+        .receiver()
+        .watermark(Some(won.watermark))
+        .held(Some(&statement))
+        .seals(&won.seals)
+        .keyring(&publisher.keyring);
+    let seals: Vec<Vec<u8>> = [0, 1, 1, 2]
+        .iter()
+        .map(|n| publisher.seal(*n, &statement))
+        .collect();
+    let offer = publisher.offer_sealed(&statement, seals.clone());
+    assert_eq!(refused(judge(&receiver, &offer, NOW)), Refusal::Same);
+    let late = receiver.late_seals(&offer, NOW);
+    assert_eq!(late, [seals[1].clone(), seals[3].clone()]);
+    // Neither a stranger's, nor on another text, nor junk.
+    let stranger = seal_with(&statement, NOW, |p| own_key(9).sign(p, NOW).unwrap());
+    let next = publisher.next(&statement, 9, after(1));
+    let junk = vec![stranger, publisher.seal(1, &next), b"junk".to_vec()];
+    let offer = publisher.offer_sealed(&statement, junk);
+    assert!(receiver.late_seals(&offer, NOW).is_empty());
+    let offer = publisher.offer_sealed(&statement, seals);
+    assert!(publisher.receiver().late_seals(&offer, NOW).is_empty());
 }
 
 #[test]
