@@ -15,6 +15,7 @@ use gt_trust::statement::{Draft, Move};
 use gt_trust::{Address, Charter, Identity, Keyring, RefName, Rid, Sequence, Statement, Time};
 use gt_vfs::{Folder, ObjectId, VPath, Vfs as _};
 
+use crate::believed::Believed;
 use crate::convert;
 use crate::git::{self, Git};
 use crate::held::Held;
@@ -43,6 +44,8 @@ pub struct Wish {
     pub prune: bool,
     /// Where gt keeps its own key.
     pub keys: Option<PathBuf>,
+    /// Whose seals count, of the charter's delegates.
+    pub believed: Believed,
     /// Now, in Unix seconds.
     pub now: u64,
 }
@@ -211,7 +214,7 @@ pub fn publish(
     let statement = draft.finish().map_err(|e| Error::Text(e.to_string()))?;
     let mut proposal = Proposal::new(Text::Statement(statement.clone().into()), keyring);
     proposal.seal(&state, &sealer, rid, now)?;
-    let progress = proposal.settle(&state, rid, now)?;
+    let progress = proposal.settle(&state, rid, &wish.believed, now)?;
     if progress.complete {
         forget_others(&mut chain, &state, &statement, &earlier)?;
     }

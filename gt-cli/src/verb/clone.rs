@@ -42,7 +42,8 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
                 env.cwd.join(format!("{name}.git"))
             }
         };
-        let state = prepare_mirror(&git, &folder, address, &words.address)?;
+        let believe = words.believe.as_deref();
+        let state = prepare_mirror(&git, &folder, address, &words.address, believe)?;
         let options = follow::Options {
             git: git.elsewhere(&folder),
             rid: address.rid,
@@ -50,6 +51,7 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
             places: Places::of(address, &words.net.trackers, &words.net.peers).map_err(refused)?,
             listen: words.net.listen.clone(),
             cache: None,
+            believed: super::trust::narrows(env, &git, believe).map_err(broken)?,
             allow_stale: words.allow_stale,
             only_learn: false,
             now: env.now,
@@ -95,6 +97,7 @@ fn prepare_mirror(
     folder: &Path,
     address: &Address,
     typed: &str,
+    believe: Option<&str>,
 ) -> Result<State, Failure> {
     let state = State::of(folder);
     if folder.exists() {
@@ -131,6 +134,9 @@ fn prepare_mirror(
     }
     let git = git.elsewhere(folder);
     git.ask(["init", "-q", "--bare", "."]).map_err(broken)?;
+    if let Some(word) = believe {
+        git.ask(["config", "gt.believe", word]).map_err(broken)?;
+    }
     for (key, value) in [
         ("remote.origin.url", typed),
         ("remote.origin.fetch", "+refs/*:refs/*"),
@@ -183,6 +189,10 @@ fn work_tree(env: &mut Env, words: &CloneWords, mut address: Address) -> Result<
     if words.allow_stale {
         args.push("-c".into());
         args.push("gt.allowStale=true".into());
+    }
+    if let Some(word) = &words.believe {
+        args.push("-c".into());
+        args.push(format!("gt.believe={word}").into());
     }
     args.extend(["--".into(), address.to_string().into(), folder.into()]);
     run_git(&helper_beside(git), &args)
@@ -240,6 +250,7 @@ async fn name_of(
         places: Places::of(address, &words.net.trackers, &words.net.peers).map_err(refused)?,
         listen: Vec::new(),
         cache: Some(place.path().join("cache")),
+        believed: super::trust::narrows(env, git, words.believe.as_deref()).map_err(broken)?,
         allow_stale: words.allow_stale,
         only_learn: true,
         now: env.now,
