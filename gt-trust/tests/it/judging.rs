@@ -208,7 +208,7 @@ fn a_seal_by_a_stranger_does_not_count() {
     let publisher = Publisher::one();
     let first = publisher.first();
     let stranger = own_key(9);
-    let seal = crate::publisher::seal_with(&first, NOW, |p| stranger.sign(p, NOW).unwrap());
+    let seal = seal_with(&first, NOW, |p| stranger.sign(p, NOW).unwrap());
     let refusal = refused(publisher.judge(
         None,
         &publisher.offer_sealed(&first, vec![seal.clone()]),
@@ -353,7 +353,7 @@ fn junk_from_1000_peers_bounded_cpu() {
     let (first, held) = begun(&publisher);
     let second = publisher.next(&first, 9, after(1));
     // Forged: the seal of another statement under this one's message.
-    let forged = crate::publisher::seal_with(&second, NOW, |_| {
+    let forged = seal_with(&second, NOW, |_| {
         publisher.keys[0].sign(b"something else", NOW).unwrap()
     });
     let offer = publisher.offer_sealed(&second, vec![forged; 100]);

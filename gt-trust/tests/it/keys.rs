@@ -502,12 +502,12 @@ fn a_delegate_is_found_by_its_signing_subkey() {
 #[test]
 fn a_signature_may_end() {
     let key = Primary::new(1, GOOD);
-    let mut config = forge::config(&key.secret, SignatureType::Binary, NOW);
+    let mut config = config(&key.secret, SignatureType::Binary, NOW);
     let span = pgp::types::Duration::from_secs(100);
-    let data = pgp::packet::SubpacketData::SignatureExpirationTime(span);
+    let data = SubpacketData::SignatureExpirationTime(span);
     config
         .hashed_subpackets
-        .push(pgp::packet::Subpacket::regular(data).unwrap());
+        .push(Subpacket::regular(data).unwrap());
     let signature = Signature::from_packets(&forge::sign(&key.secret, config, PAYLOAD)).unwrap();
     let ring = Keyring::parse(&key.certificate(), None).unwrap();
     assert!(ring.verify(&signature, PAYLOAD, after(99)).is_ok());
