@@ -128,6 +128,9 @@ pub struct CloneWords {
     /// Take a first statement that has expired
     #[arg(long)]
     pub allow_stale: bool,
+    /// Whose seals count, now and later: all delegates of the charter, or those alone whom your web of trust (gt trust) believes
+    #[arg(long, value_name = "WHOM", value_parser = ["charter", "web"])]
+    pub believe: Option<String>,
     /// How long to look for somebody who has it, in seconds
     #[arg(long, default_value_t = 30)]
     pub wait: u64,

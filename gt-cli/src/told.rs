@@ -40,6 +40,21 @@ pub enum Told {
         /// Why.
         why: String,
     },
+    /// A text that waits for seals, or holds, has more of them than before.
+    Gathered {
+        /// A charter, or else a statement.
+        charter: bool,
+        /// Its epoch.
+        epoch: u64,
+        /// Its sequence; 0 for a charter.
+        sequence: u64,
+        /// Its identity, by which it is endorsed.
+        identity: String,
+        /// How many delegates have sealed it, as far as is known.
+        seals: usize,
+        /// Whether it holds; else it is a proposal.
+        holds: bool,
+    },
     /// Pieces arrived.
     Progress {
         /// Pieces verified.
@@ -122,6 +137,18 @@ impl Told {
             Self::Refused { from, why } => {
                 json!({"event": "refused", "from": from.to_string(), "why": why})
             }
+            Self::Gathered {
+                charter,
+                epoch,
+                sequence,
+                identity,
+                seals,
+                holds,
+            } => json!({
+                "event": if *holds { "sealed" } else { "proposal" },
+                "kind": if *charter { "charter" } else { "statement" },
+                "epoch": epoch, "sequence": sequence, "identity": identity, "seals": seals,
+            }),
             Self::Progress { have, total, bytes } => {
                 json!({"event": "progress", "have": have, "total": total, "bytes": bytes})
             }

@@ -8,7 +8,9 @@
 //! ```
 
 mod asked;
+mod gather;
 mod hold;
+mod line;
 mod make;
 mod peers;
 mod snapshot;
@@ -29,10 +31,12 @@ use gt_wire::{InfoHash, PeerId, PeerSource};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::believed::Believed;
 use crate::git::{self, Git};
 use crate::state::{self, Sealed, State};
 use crate::told::{PeerTraffic, Told, Traffic};
 use asked::Asked;
+use gather::Gathering;
 use snapshot::Snapshot;
 use wants::Wants;
 
@@ -43,6 +47,8 @@ pub use peers::{Places, Tried};
 const TICK: Duration = Duration::from_millis(100);
 /// After how many ticks it is looked whether what is served is still there.
 const LOOK_AGAIN: u32 = 50;
+/// After how many ticks it is looked whether something was proposed or sealed.
+const LOOK_AT_PROPOSALS: u32 = 10;
 /// A reel up to this size rides along with the statement (PROTOCOL: 64 KiB).
 const RIDES_ALONG: u64 = 64 * 1024;
 /// Snapshots that are served beside the newest one.
@@ -62,6 +68,8 @@ pub struct Options {
     pub listen: Vec<SocketAddr>,
     /// Where the reels of a first clone wait until all are there.
     pub cache: Option<PathBuf>,
+    /// Whom the person believes of those whom a charter lists.
+    pub believed: Believed,
     /// Whether a first statement may have expired.
     pub allow_stale: bool,
     /// Whether a statement is only learnt and nothing brought yet; see
@@ -97,6 +105,7 @@ pub struct Follow {
     shared: BTreeMap<ConnId, (IpAddr, PeerId)>,
     peers: BTreeMap<ConnId, (SocketAddr, PeerId)>,
     asked: Asked,
+    gathering: Gathering,
     wants: Wants,
     /// Ticks since it was looked whether what is served is still there.
     ticks: u32,
@@ -151,6 +160,7 @@ impl Follow {
             shared: BTreeMap::new(),
             peers: BTreeMap::new(),
             asked: Asked::default(),
+            gathering: Gathering::default(),
             wants: Wants::default(),
             ticks: 0,
             last_traffic: Vec::new(),
@@ -258,6 +268,7 @@ impl Follow {
                 self.shared.remove(&conn);
                 self.wants.gone(conn);
                 self.asked.gone(conn);
+                self.gathering.gone(conn);
                 self.ask_next();
             }
             Event::References(reference) => self.referenced(reference).await?,
@@ -319,6 +330,9 @@ impl Follow {
         if self.ticks >= LOOK_AGAIN {
             self.ticks = 0;
             self.notice_loss().await?;
+        }
+        if self.ticks % LOOK_AT_PROPOSALS == 0 && !self.options.only_learn {
+            self.gather()?;
         }
         self.ask_next();
         for (conn, want) in self.wants.due(Instant::now()) {
@@ -392,6 +406,9 @@ pub enum Error {
     /// A snapshot cannot be opened.
     #[error(transparent)]
     Snapshot(#[from] snapshot::Error),
+    /// A proposal that is kept.
+    #[error(transparent)]
+    Proposal(#[from] crate::op::proposal::Error),
     /// The chain of reels.
     #[error(transparent)]
     Chain(#[from] gt_pack::chain::Error),

@@ -97,6 +97,7 @@ pub(super) fn options(
         places,
         listen: net.listen.clone(),
         cache: None,
+        believed: super::trust::narrows(env, git, None).map_err(broken)?,
         allow_stale: false,
         only_learn: false,
         prepare: None,
