@@ -88,6 +88,8 @@ pub(super) enum Command {
     Say(ConnId, references::Input),
     Ban(ConnId, String),
     Listen(mpsc::Sender<Event>),
+    /// Where others reach us.
+    Port(u16),
     /// Of one torrent, or of all together.
     Limit(Option<TorrentId>, Limits),
     Stop(oneshot::Sender<()>),
@@ -271,6 +273,7 @@ impl Driver {
             }
             Command::Ban(conn, why) => self.ban(conn, why),
             Command::Listen(channel) => self.feed.add(channel),
+            Command::Port(port) => self.port = port,
             Command::Limit(torrent, limits) => {
                 let room = torrent.map(|torrent| self.rooms.get(&torrent));
                 let valves = match room {
@@ -422,7 +425,15 @@ impl Driver {
             up: Valves([self.up.clone(), room.up.clone()]),
             down: Valves([self.down.clone(), room.down.clone()]),
         };
-        let link = Link::start(stream, addr, torrent, conn, seat, way);
+        let datagrams = matches!(
+            stream,
+            Pipe::Other {
+                datagrams: true,
+                ..
+            }
+        );
+        let span = super::trace::peer(&room.span, conn, addr, outgoing);
+        let link = Link::start(stream, addr, torrent, conn, seat, way, span);
         self.links.insert(conn, link);
         let connected = Input::Connected {
             conn,
@@ -430,6 +441,10 @@ impl Driver {
             outgoing,
         };
         self.todo.push_back((torrent, connected));
+        if datagrams {
+            self.todo
+                .push_back((torrent, Input::OverDatagrams { conn }));
+        }
         Some(conn)
     }
 
@@ -480,9 +495,20 @@ impl Driver {
 
     fn told(&mut self, torrent: TorrentId, told: Told) {
         let input = match told {
-            Told::Peers(source, addrs) => Input::Peers { addrs, source },
-            Told::Failed(why) => {
-                self.feed.tell(&Event::SourceFailed { torrent, why });
+            Told::Peers(number, source, addrs) => {
+                if let Some(room) = self.rooms.get_mut(&torrent) {
+                    room.source_told(number, Ok(addrs.len()));
+                }
+                Input::Peers { addrs, source }
+            }
+            Told::Failed(number, why) => {
+                let Some(room) = self.rooms.get_mut(&torrent) else {
+                    return;
+                };
+                room.source_told(number, Err(why.clone()));
+                let event = Event::SourceFailed { torrent, why };
+                super::trace::event(&room.span, &event);
+                self.feed.tell(&event);
                 return;
             }
             Told::Through(interval) => {
