@@ -29,6 +29,8 @@ use gt_wire::{InfoHash, PeerId, PeerSource};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::ways::{self, Router};
+use crate::args::ways::Ways;
 use crate::git::Git;
 use crate::state::{self, Sealed, State};
 use crate::told::{PeerTraffic, Told, Traffic};
@@ -67,6 +69,8 @@ pub struct Options {
     /// Whether a statement is only learnt and nothing brought yet; see
     /// [`Follow::bring`].
     pub only_learn: bool,
+    /// Ways to peers beside trackers and TCP.
+    pub ways: Ways,
     /// The clock, in Unix seconds.
     pub now: fn() -> u64,
 }
@@ -76,6 +80,7 @@ pub struct Follow {
     options: Options,
     node: Node,
     events: mpsc::Receiver<Event>,
+    router: Router,
     tick: Interval,
     topic: TorrentId,
     sources: Vec<Arc<dyn PeerSource>>,
@@ -115,9 +120,12 @@ impl Follow {
         for address in &options.listen {
             net = net.listen(*address);
         }
+        ways::tune(&options.ways, &mut net)?;
         let node = Node::start(net)?;
         let events = node.events();
-        let sources = options.places.sources(&node.peer_id())?;
+        let mut sources = options.places.sources(&node.peer_id())?;
+        sources.extend(ways::table(&options.ways)?);
+        let router = Router::ask(&options.ways, &node);
         let mut topic = Torrent::topic(InfoHash(options.rid.topic()));
         topic.sources.clone_from(&sources);
         node.follow(Secret(*options.rid.as_bytes()));
@@ -133,6 +141,7 @@ impl Follow {
             options,
             node,
             events,
+            router,
             tick,
             topic,
             sources,
@@ -227,6 +236,7 @@ impl Follow {
 
     /// Ends the node in good order: last announces, resume data on the disk.
     pub async fn stop(&mut self) {
+        self.router.end().await;
         self.node.shutdown().await;
     }
 
@@ -308,6 +318,9 @@ impl Follow {
             });
             self.take_up(sealed, there, None).await?;
         }
+        if let Some(said) = self.router.said().await {
+            self.told.push_back(Told::Router(said));
+        }
         self.ticks += 1;
         if self.ticks >= LOOK_AGAIN {
             self.ticks = 0;
@@ -381,6 +394,9 @@ pub enum Error {
     /// The chain of reels.
     #[error(transparent)]
     Chain(#[from] gt_pack::chain::Error),
+    /// Another way to peers.
+    #[error(transparent)]
+    Ways(#[from] ways::Error),
     /// The node ended.
     #[error("the node has stopped")]
     Stopped,

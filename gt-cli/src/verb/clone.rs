@@ -10,6 +10,7 @@ use super::show::{self, Shower};
 use super::{Failure, broken, end, refused, runtime, seed};
 use crate::Env;
 use crate::args::CloneWords;
+use crate::args::ways::Ways;
 use crate::git::Git;
 use crate::op::bring;
 use crate::op::follow::{self, Follow, Places};
@@ -52,6 +53,7 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
             cache: None,
             allow_stale: words.allow_stale,
             only_learn: false,
+            ways: words.net.ways.clone(),
             now: env.now,
         };
         let mut follow = Follow::start(options).await.map_err(broken)?;
@@ -242,6 +244,11 @@ async fn name_of(
         cache: Some(place.path().join("cache")),
         allow_stale: words.allow_stale,
         only_learn: true,
+        ways: Ways {
+            // This node lives for a moment.
+            map_port: false,
+            ..words.net.ways.clone()
+        },
         now: env.now,
     };
     let mut follow = Follow::start(options).await.map_err(broken)?;

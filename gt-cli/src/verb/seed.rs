@@ -99,6 +99,7 @@ pub(super) fn options(
         cache: None,
         allow_stale: false,
         only_learn: false,
+        ways: net.ways.clone(),
         now: env.now,
     })
 }

@@ -114,6 +114,7 @@ fn sentence(told: &Told) -> Option<String> {
         Told::Refused { from, why } => {
             format!("warning: refused what {from} says: {}", plain(why))
         }
+        Told::Router(said) => plain(said),
         Told::Made(name) => format!("Made {} from what is here", plain(name)),
         Told::Complete { sequence } => format!("Snapshot {sequence} is complete"),
         Told::Refs { sequence, moved } => {
