@@ -102,5 +102,5 @@ fn hash(env: &mut Env, plan: &Plan, vfs: &dyn Vfs) -> Result<Metainfo, Failure> 
 fn with_suffix(name: &[u8]) -> PathBuf {
     let mut name = name.to_vec();
     name.extend_from_slice(b".torrent");
-    PathBuf::from(std::ffi::OsStr::from_bytes(&name))
+    PathBuf::from(OsStr::from_bytes(&name))
 }
