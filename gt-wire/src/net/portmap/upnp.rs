@@ -40,6 +40,8 @@ pub async fn map_by_upnp(
         let mut search = SearchOptions::default();
         if let Some(at) = at {
             search.broadcast_address = at;
+            // Whoever names it answers for it, be it on this machine.
+            search.allowed_gateway_ips.push(at.ip());
         }
         let router = search_gateway(search).await;
         let router = router.map_err(|why| refused(&why))?;
