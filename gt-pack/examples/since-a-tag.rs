@@ -12,7 +12,7 @@ use std::process::Command;
 
 use gt_pack::ObjectId;
 use gt_pack::encode::{self, Moment, Options};
-use gt_pack::published::{Known, Published, published_refs};
+use gt_pack::published::{Known, Placed, Published, published_refs};
 use gt_pack::repository::{GitRepository, Repository};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut held = Known::default();
     for line in String::from_utf8(listed.stdout)?.lines() {
-        held.extend([(line.parse::<ObjectId>()?, 0)]);
+        held.extend([Placed::whole(line.parse::<ObjectId>()?)]);
     }
 
     // Refs that lead to what the receiver has need not be named.

@@ -6,8 +6,9 @@
 //! not on the number of threads, not on the machine. That is what the recipe's
 //! name stands for; the recipe itself is written down in the private modules
 //! `plan` (which objects, in which order, with which candidates for a base),
-//! `delta` and `deflate`.
+//! `pack` (which candidate is taken), `delta` and `deflate`.
 
+mod alike;
 mod bases;
 mod deflate;
 mod delta;
@@ -28,7 +29,7 @@ use gt_vfs::{ObjectId, Root};
 
 use crate::Kind;
 use crate::bundle::Header;
-use crate::published::{self, Published};
+use crate::published::{self, Placed, Published};
 use crate::repository::{self, Repository};
 
 pub(crate) use deflate::Deflater;
@@ -143,8 +144,8 @@ pub struct Reel {
     /// The recipe's name; `None` where the compressor of this build does not
     /// give the bytes that the recipe wants, so that others cannot repeat it.
     pub recipe: Option<&'static str>,
-    /// The objects in the order of the pack, with their depth.
-    pub objects: Vec<(ObjectId, u32)>,
+    /// The objects in the order of the pack.
+    pub objects: Vec<Placed>,
 }
 
 /// Writes the reel that leads from `published` to `moment` into `out`: a whole

@@ -26,6 +26,41 @@ pub trait Published: Sync {
     /// # Errors
     /// What the chain meets while it looks.
     fn depth(&self, id: &ObjectId) -> Result<Option<u32>, Error>;
+
+    /// Returns the object of an earlier reel that the object is built on: the
+    /// first one that the deltas of its own reel lead to and that reel does
+    /// not hold. `None` where they end in that reel.
+    ///
+    /// # Errors
+    /// What the chain meets while it looks.
+    fn base(&self, id: &ObjectId) -> Result<Option<ObjectId>, Error>;
+}
+
+/// An object of a reel, and how it is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Placed {
+    /// Its name.
+    pub id: ObjectId,
+    /// See [`Published::depth`].
+    pub depth: u32,
+    /// See [`Published::base`].
+    pub base: Option<ObjectId>,
+}
+
+impl Placed {
+    /// Returns an object that stands whole.
+    pub fn whole(id: ObjectId) -> Self {
+        Self {
+            id,
+            depth: 0,
+            base: None,
+        }
+    }
+
+    pub(crate) fn new(id: ObjectId, depth: u32, base: Option<ObjectId>) -> Self {
+        Self { id, depth, base }
+    }
 }
 
 /// Why a chain does not tell what it holds.
@@ -49,35 +84,51 @@ impl Published for Nothing {
     fn depth(&self, _: &ObjectId) -> Result<Option<u32>, Error> {
         Ok(None)
     }
-}
 
-/// A chain's objects in memory, with their depths.
-#[derive(Clone, Debug, Default)]
-pub struct Known(HashMap<ObjectId, u32>);
-
-impl Extend<(ObjectId, u32)> for Known {
-    fn extend<T: IntoIterator<Item = (ObjectId, u32)>>(&mut self, objects: T) {
-        self.0.extend(objects);
+    fn base(&self, _: &ObjectId) -> Result<Option<ObjectId>, Error> {
+        Ok(None)
     }
 }
 
-impl FromIterator<(ObjectId, u32)> for Known {
-    fn from_iter<T: IntoIterator<Item = (ObjectId, u32)>>(objects: T) -> Self {
-        Self(objects.into_iter().collect())
+/// A chain's objects in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    depths: HashMap<ObjectId, u32>,
+    bases: HashMap<ObjectId, ObjectId>,
+}
+
+impl Extend<Placed> for Known {
+    fn extend<T: IntoIterator<Item = Placed>>(&mut self, objects: T) {
+        for object in objects {
+            self.depths.insert(object.id, object.depth);
+            self.bases.extend(object.base.map(|base| (object.id, base)));
+        }
+    }
+}
+
+impl FromIterator<Placed> for Known {
+    fn from_iter<T: IntoIterator<Item = Placed>>(objects: T) -> Self {
+        let mut known = Self::default();
+        known.extend(objects);
+        known
     }
 }
 
 impl Published for Known {
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.depths.is_empty()
     }
 
     fn contains(&self, id: &ObjectId) -> Result<bool, Error> {
-        Ok(self.0.contains_key(id))
+        Ok(self.depths.contains_key(id))
     }
 
     fn depth(&self, id: &ObjectId) -> Result<Option<u32>, Error> {
-        Ok(self.0.get(id).copied())
+        Ok(self.depths.get(id).copied())
+    }
+
+    fn base(&self, id: &ObjectId) -> Result<Option<ObjectId>, Error> {
+        Ok(self.bases.get(id).copied())
     }
 }
 

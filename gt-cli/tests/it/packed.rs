@@ -13,7 +13,7 @@ fn bundles_are_made_joined_and_taken_in() {
     let world = World::new();
     world.repository("work");
     let first = json(&world.gt(&["pack", "reel", "-C", "work", "-o", "first.bundle", "--json"]));
-    assert_eq!(first["recipe"], "gt2");
+    assert_eq!(first["recipe"], "gt3");
     let length = std::fs::metadata(world.path("first.bundle")).unwrap().len();
     assert_eq!(first["bytes"], length);
     let figures = world.gt(&["pack", "reel", "-C", "work"]);

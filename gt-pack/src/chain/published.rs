@@ -17,6 +17,10 @@ impl Published for Selection {
     fn depth(&self, id: &ObjectId) -> Result<Option<u32>, Error> {
         Self::depth(self, id).map_err(boxed)
     }
+
+    fn base(&self, id: &ObjectId) -> Result<Option<ObjectId>, Error> {
+        self.named_base(id).map_err(boxed)
+    }
 }
 
 fn boxed(e: super::Error) -> Error {

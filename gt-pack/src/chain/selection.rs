@@ -36,6 +36,14 @@ impl Chosen {
         let after = self.ranges.partition_point(|range| range.0 <= offset);
         after > 0 && offset < self.ranges[after - 1].1
     }
+
+    /// Returns where the base of an offset delta begins.
+    fn before(&self, offset: u64, distance: u64) -> Result<u64, Error> {
+        offset
+            .checked_sub(distance)
+            .filter(|base| distance > 0 && self.counts(*base))
+            .ok_or_else(|| self.pack.damaged(offset))
+    }
 }
 
 /// More deltas than any limit lets in: an index that was changed leads round.
@@ -165,10 +173,7 @@ impl Selection {
             match header.kind {
                 EntryKind::Whole(kind) => return Ok(Some(Walked { kind, deltas })),
                 EntryKind::OfsDelta(distance) => {
-                    offset = offset
-                        .checked_sub(distance)
-                        .filter(|base| distance > 0 && chosen.counts(*base))
-                        .ok_or_else(|| chosen.pack.damaged(offset))?;
+                    offset = chosen.before(offset, distance)?;
                 }
                 EntryKind::RefDelta(base) => {
                     // Reels without those before them: the object counts as
@@ -177,6 +182,24 @@ impl Selection {
                         return Ok(None);
                     };
                     (chosen, offset) = found;
+                }
+            }
+        }
+        Err(chosen.pack.damaged(offset))
+    }
+
+    /// Returns the first object that the deltas from an object on name, and do
+    /// not lead to by a distance: reels name what they do not hold.
+    pub(super) fn named_base(&self, oid: &ObjectId) -> Result<Option<ObjectId>, Error> {
+        let Some((chosen, mut offset)) = self.locate(oid)? else {
+            return Ok(None);
+        };
+        for _ in 0..ENDLESS {
+            match chosen.pack.header_at(offset, self.format)?.0.kind {
+                EntryKind::Whole(_) => return Ok(None),
+                EntryKind::RefDelta(base) => return Ok(Some(base)),
+                EntryKind::OfsDelta(distance) => {
+                    offset = chosen.before(offset, distance)?;
                 }
             }
         }

@@ -1,5 +1,11 @@
 //! Writing the bundle: many objects are made into deltas at once, the choice
 //! among them is made one after the other, since it depends on depths.
+//!
+//! Of an object's candidates the one with the shortest delta is its base. Of a
+//! commit's, which are mostly text of its own, it is the one that takes the
+//! fewest bytes in the pack. And where a large blob of a later reel stands on
+//! one that is built from many versions, it passes by as many of them as its
+//! longer delta is worth: a KiB that nobody has to make for each byte.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -21,6 +27,8 @@ use super::{Error, Options, Progress, Reel};
 use crate::bundle::Header;
 use crate::entry::{EntryHeader, EntryKind};
 use crate::hash::FileHasher;
+use crate::kind::Kind;
+use crate::published::Placed;
 use crate::repository::Repository;
 
 /// Most objects that are worked on together.
@@ -29,8 +37,6 @@ const BATCH: usize = 512;
 const BATCH_BYTES: usize = 16 << 20;
 /// The depth of an object that was not written yet.
 const UNKNOWN: u32 = u32::MAX;
-/// The beginning of a chain that is not in this reel.
-const OUTSIDE: u32 = u32::MAX;
 
 pub(super) fn write(
     repository: &dyn Repository,
@@ -44,7 +50,7 @@ pub(super) fn write(
         most: options.depth,
         store: Store::new(repository, plan, options.cache),
         depths: vec![UNKNOWN; plan.objects.len()],
-        roots: vec![OUTSIDE; plan.objects.len()],
+        roots: (0..plan.objects.len() as u32).map(Base::inside).collect(),
         offsets: vec![0; plan.objects.len()],
         deltas: 0,
     };
@@ -69,11 +75,11 @@ pub(super) fn write(
         }
     }
     let (length, root) = sink.end()?;
-    let depth = |index: u32| {
-        (
-            plan.objects[index as usize].id,
-            writer.depths[index as usize],
-        )
+    let placed = |index: &u32| {
+        let at = *index as usize;
+        let outside = writer.roots[at].place().err();
+        let base = outside.map(|place| plan.outside[place as usize].id);
+        Placed::new(plan.objects[at].id, writer.depths[at], base)
     };
     Ok(Reel {
         header,
@@ -82,7 +88,7 @@ pub(super) fn write(
         deltas: writer.deltas,
         deepest: writer.depths.iter().copied().max().unwrap_or(0),
         recipe: recipe::proven().filter(|_| options.depth == MAX_DEPTH),
-        objects: plan.order.iter().map(|index| depth(*index)).collect(),
+        objects: plan.order.iter().map(placed).collect(),
     })
 }
 
@@ -95,8 +101,9 @@ struct Writer<'a> {
     most: u32,
     store: Store<'a>,
     depths: Vec<u32>,
-    /// Of each object the whole one at the beginning of its chain.
-    roots: Vec<u32>,
+    /// Of each object the one at the beginning of its chain: a whole one, or
+    /// the first outside of the reel.
+    roots: Vec<Base>,
     offsets: Vec<u64>,
     deltas: u64,
 }
@@ -104,6 +111,8 @@ struct Writer<'a> {
 /// A chosen delta, and the bases of this batch whose depth was not known yet.
 struct Guess {
     delta: Option<(Base, Vec<u8>)>,
+    /// What was deflated already to make the choice.
+    deflated: Option<Vec<u8>>,
     supposed: Vec<Base>,
 }
 
@@ -112,6 +121,7 @@ struct Chosen {
     index: u32,
     bytes: Bytes,
     delta: Option<(Base, Vec<u8>)>,
+    deflated: Option<Vec<u8>>,
 }
 
 impl Writer<'_> {
@@ -132,14 +142,17 @@ impl Writer<'_> {
             .par_iter()
             .map(|(index, bytes)| self.best(*index, bytes))
             .collect::<Result<_, _>>()?;
-        let chosen: Vec<_> = batch
+        let mut chosen = batch
             .into_iter()
             .zip(guesses)
             .map(|((index, bytes), guess)| self.choose(index, bytes, guess))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         let deflated: Vec<_> = chosen
-            .par_iter()
+            .par_iter_mut()
             .map(|object| {
+                if let Some(deflated) = object.deflated.take() {
+                    return deflated;
+                }
                 let delta = object.delta.as_ref().map(|(_, delta)| &delta[..]);
                 deflate(delta.unwrap_or(&object.bytes))
             })
@@ -172,10 +185,14 @@ impl Writer<'_> {
     fn best(&self, index: u32, target: &[u8]) -> Result<Guess, Error> {
         let mut guess = Guess {
             delta: None,
+            deflated: None,
             supposed: Vec::new(),
         };
         if target.len() as u64 > MAX_DELTA_OBJECT {
             return Ok(guess);
+        }
+        if self.plan.objects[index as usize].kind == Kind::Commit {
+            return self.shortest(index, target, guess);
         }
         let mut limit = recipe::longest_delta(target.len());
         for candidate in self.plan.bases.of(index) {
@@ -198,6 +215,66 @@ impl Writer<'_> {
                 }
             }
         }
+        self.skip(target, &mut guess)?;
+        Ok(guess)
+    }
+
+    /// Looks whether the delta may as well stand on what its base is built on:
+    /// it is longer then, but there is less to read.
+    fn skip(&self, target: &[u8], guess: &mut Guess) -> Result<(), Error> {
+        let Some((base, delta)) = &mut guess.delta else {
+            return Ok(());
+        };
+        let Err(outside) = base.place() else {
+            return Ok(());
+        };
+        let skips = self.plan.outside[outside as usize].skips.as_deref();
+        let most = recipe::longest_delta(target.len()) as u64;
+        // What a delta costs: its length, less what it spares.
+        let mut cost = delta.len() as i64;
+        for skip in skips.unwrap_or_default() {
+            let worth = recipe::worth(skip.saved) as i64;
+            let limit = (cost + worth - 1).clamp(0, most as i64);
+            let bytes = self.store.fetch(skip.base)?;
+            if let Some(longer) = self::delta(&bytes, target, limit as usize) {
+                cost = longer.len() as i64 - worth;
+                (*base, *delta) = (skip.base, longer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the entry of a commit that takes the fewest bytes in the pack:
+    /// it is deflated whole and as a delta on each candidate, since messages
+    /// and signatures deflate as well as any copy of what is short.
+    fn shortest(&self, index: u32, target: &[u8], mut guess: Guess) -> Result<Guess, Error> {
+        let mut best = deflate(target);
+        let mut cost = best.len();
+        for candidate in self.plan.bases.of(index) {
+            let Some(base) = self.standing(candidate) else {
+                continue;
+            };
+            if self.depth(base) == UNKNOWN {
+                guess.supposed.push(base);
+            }
+            let bytes = self.store.fetch(base)?;
+            if bytes.len() as u64 > MAX_DELTA_OBJECT {
+                continue;
+            }
+            if let Some(delta) = delta(&bytes, target, target.len()) {
+                let deflated = deflate(&delta);
+                let link = match base.place() {
+                    Ok(_) => recipe::DISTANCE,
+                    Err(_) => self.plan.objects[index as usize].id.format().raw_len(),
+                };
+                if deflated.len() + link < cost {
+                    cost = deflated.len() + link;
+                    best = deflated;
+                    guess.delta = Some((base, delta));
+                }
+            }
+        }
+        guess.deflated = Some(best);
         Ok(guess)
     }
 
@@ -210,7 +287,7 @@ impl Writer<'_> {
             return Some(base);
         }
         let root = self.roots[base.place().ok()? as usize];
-        (self.most > 0 && root != OUTSIDE).then_some(Base::inside(root))
+        (self.most > 0 && root.place().is_ok()).then_some(root)
     }
 
     fn depth(&self, base: Base) -> u32 {
@@ -230,9 +307,9 @@ impl Writer<'_> {
             self.store.used(candidate);
         }
         let (depth, root) = match &guess.delta {
-            None => (0, index),
+            None => (0, Base::inside(index)),
             Some((base, _)) => {
-                let root = base.place().map_or(OUTSIDE, |b| self.roots[b as usize]);
+                let root = base.place().map_or(*base, |b| self.roots[b as usize]);
                 (self.depth(*base) + 1, root)
             }
         };
@@ -242,6 +319,7 @@ impl Writer<'_> {
             index,
             bytes,
             delta: guess.delta,
+            deflated: guess.deflated,
         })
     }
 

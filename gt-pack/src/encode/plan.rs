@@ -13,13 +13,14 @@ use std::sync::Arc;
 
 use gt_vfs::ObjectId;
 
+use super::alike::Alike;
 use super::bases::{Base, Bases, MAX_OBJECTS, Notes};
 use super::history::{Commit, History, read};
 use super::links::{self, Tree};
 use super::names::{Name, Names, Path, ROOT};
 use super::renames::{Gone, Orphan};
 use super::walk::{Beside, Trees};
-use super::{Error, Moment, Options, Progress};
+use super::{Error, Moment, Options, Progress, recipe};
 use crate::Kind;
 use crate::published::Published;
 use crate::repository::Repository;
@@ -38,6 +39,15 @@ pub(super) struct Outside {
     pub(super) id: ObjectId,
     pub(super) kind: Kind,
     pub(super) depth: u32,
+    /// What a delta on it may stand on instead; `None` while nobody asked.
+    pub(super) skips: Option<Vec<Skip>>,
+}
+
+/// An object on which another is built, some deltas further on.
+pub(super) struct Skip {
+    pub(super) base: Base,
+    /// Bytes of the objects that are passed by: what a reader does not make.
+    pub(super) saved: u64,
 }
 
 pub(super) struct Plan {
@@ -69,6 +79,7 @@ pub(super) fn plan(
         outside_places: HashMap::new(),
         notes: Notes::default(),
         last: first_reel.then(Last::default),
+        alike: (!first_reel).then(Alike::default),
     };
     let roots: HashMap<_, _> = history.commits.iter().map(|c| (c.id, c.tree)).collect();
     for (n, commit) in history.commits.iter().enumerate() {
@@ -103,6 +114,8 @@ struct Planner<'a> {
     outside_places: HashMap<ObjectId, u32>,
     notes: Notes,
     last: Option<Last>,
+    /// In later reels.
+    alike: Option<Alike>,
 }
 
 /// The latest object at each path and of each name, by kind, and what comes
@@ -137,6 +150,12 @@ impl Planner<'_> {
             *slot = self.base(parent, Kind::Commit)?;
         }
         let index = self.add(commit.id, Kind::Commit, parents[0], parents[1])?;
+        if let Some(alike) = &mut self.alike
+            && let Some(older) = alike.find(self.repository, commit)?
+        {
+            let older = self.base(&older, Kind::Commit)?;
+            self.notes.removed(index, older);
+        }
         if let Some(last) = &mut self.last
             && let Some(older) = last.people.insert(commit.people, index)
         {
@@ -337,6 +356,45 @@ impl Planner<'_> {
             let same = self.objects[*place as usize].kind == kind;
             return Ok(same.then(|| Base::inside(*place)));
         }
+        let Some(place) = self.outside(id, kind)? else {
+            return Ok(None);
+        };
+        if kind == Kind::Blob && self.outside[place as usize].skips.is_none() {
+            let skips = self.skips(id)?;
+            self.outside[place as usize].skips = Some(skips);
+        }
+        Ok(Some(Base::outside(place)))
+    }
+
+    /// Returns what a blob is built on, at distances that double, so that a
+    /// reader of a large file that many pushes change need not make every
+    /// version of it.
+    fn skips(&mut self, id: &ObjectId) -> Result<Vec<Skip>, Error> {
+        let mut skips = Vec::new();
+        let mut next = *id;
+        let mut saved = self.repository.header(id)?.1;
+        if !(recipe::LARGE..=recipe::MAX_DELTA_OBJECT).contains(&saved) {
+            return Ok(skips);
+        }
+        for distance in 1..=recipe::MAX_SKIP {
+            let Some(id) = self.published.base(&next)? else {
+                break;
+            };
+            next = id;
+            if distance.is_power_of_two() {
+                let Some(place) = self.outside(&next, Kind::Blob)? else {
+                    break;
+                };
+                let base = Base::outside(place);
+                skips.push(Skip { base, saved });
+            }
+            saved += self.repository.header(&next)?.1;
+        }
+        Ok(skips)
+    }
+
+    /// Returns the place of a published object of this kind.
+    fn outside(&mut self, id: &ObjectId, kind: Kind) -> Result<Option<u32>, Error> {
         let place = match self.outside_places.entry(*id) {
             Entry::Occupied(place) => *place.get(),
             Entry::Vacant(vacant) => {
@@ -351,12 +409,13 @@ impl Planner<'_> {
                     id: *id,
                     kind,
                     depth,
+                    skips: None,
                 });
                 *vacant.insert(place)
             }
         };
         let same = self.outside[place as usize].kind == kind;
-        Ok(same.then(|| Base::outside(place)))
+        Ok(same.then_some(place))
     }
 
     fn end(self, first_reel: bool, prerequisites: Vec<ObjectId>) -> Plan {

@@ -9,7 +9,7 @@ use super::delta::Differ;
 
 /// The name of the recipe that this crate encodes by. Any change of bytes is
 /// a new name.
-pub const RECIPE: &str = "gt2";
+pub const RECIPE: &str = "gt3";
 
 /// Most deltas that a reader applies to get one object.
 pub const MAX_DEPTH: u32 = 100;
@@ -22,6 +22,24 @@ pub(super) const MAX_CANDIDATES: usize = 7;
 
 /// Most removed files that are taken for the old name of a new one.
 pub(super) const MAX_RENAMES: usize = 4;
+
+/// Most first parents that are looked at for a commit by the same people.
+pub(super) const MAX_ANCESTORS: u32 = 32;
+
+/// Bytes that the link to a base takes, about: a distance, or a name.
+pub(super) const DISTANCE: usize = 2;
+
+/// Blobs from this size on may stand on an older version than the nearest.
+pub(super) const LARGE: u64 = 16 << 10;
+
+/// Most deltas that such a blob passes by.
+pub(super) const MAX_SKIP: u32 = 64;
+
+/// Returns by how many bytes a delta may be longer that spares its readers to
+/// make objects of `saved` bytes.
+pub(super) fn worth(saved: u64) -> u64 {
+    saved / 1024
+}
 
 /// Returns the length that a delta must not pass to be used.
 pub(super) fn longest_delta(size: usize) -> usize {
@@ -90,6 +108,6 @@ mod tests {
     #[test]
     fn this_build_is_proven() {
         assert_eq!(sample_digest(), SAMPLE);
-        assert_eq!(proven(), Some("gt2"));
+        assert_eq!(proven(), Some("gt3"));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use gt_pack::ObjectId;
 use gt_pack::encode::{self, Moment, Options, Reel};
-use gt_pack::published::{Known, Nothing, Published, published_refs};
+use gt_pack::published::{Known, Nothing, Placed, Published, published_refs};
 use gt_pack::repository::{GitRepository, Repository};
 
 use crate::git::Git;
@@ -101,7 +101,7 @@ fn pushes(name: &str) {
         let now = vec![(head.clone(), *step)];
         let moment = Moment::new(&now, &before, Some(&head));
         let (reel, bytes) = encoded(&repository, &known, &moment).unwrap();
-        for (id, _) in &reel.objects {
+        for Placed { id, .. } in &reel.objects {
             assert!(!known.contains(id).unwrap(), "{id} comes twice");
         }
         assert_eq!(reel.header.tips, now);
@@ -138,8 +138,11 @@ fn exact_thin(source: &Git, reel: &Reel, before: &ObjectId) -> usize {
     let range = [format!("^{before}"), tip.to_string()];
     let words = ["rev-list", "--objects-edge"].map(str::to_owned);
     let listed = source.run(words.into_iter().chain(range));
-    let new: std::collections::BTreeSet<String> =
-        reel.objects.iter().map(|(id, _)| id.to_string()).collect();
+    let new: std::collections::BTreeSet<String> = reel
+        .objects
+        .iter()
+        .map(|object| object.id.to_string())
+        .collect();
     let kept: String = listed
         .lines()
         .filter(|line| line.starts_with('-') || new.contains(&line[..40]))

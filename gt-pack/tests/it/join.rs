@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use gt_pack::encode::{self, Moment};
+use gt_pack::published::{Known, Published};
 use gt_pack::reel_vfs::Options;
 use gt_pack::repository::GitRepository;
 use gt_pack::{Chain, ObjectId, ReelVfs, import};
@@ -42,6 +44,48 @@ fn commits(git: &Git, count: u32) -> Vec<ObjectId> {
     (0..count)
         .map(|n| git.commit(&[("a.txt", &body(n)), ("d/b", &text(n, 40))]))
         .collect()
+}
+
+/// A large file that many pushes change is not built from every version of
+/// it, while each push stays small; and the chain on the disk and one in memory
+/// lead to the same bytes.
+#[test]
+fn a_large_file_skips_versions() {
+    const PUSHES: usize = 40;
+    let source = Git::init();
+    let mut lines = text(7, 5_000);
+    let steps: Vec<_> = (0..=PUSHES)
+        .map(|n| {
+            lines = lines.replacen(&format!("line {} of", n * 97), &format!("new {n}"), 1);
+            source.commit(&[("large", &lines), ("small", &text(n as u32, 3))])
+        })
+        .collect();
+    let mirror = Git::bare();
+    let made = pushed(&source, &steps, &mirror);
+
+    let repository = GitRepository::open(source.path()).unwrap();
+    let main = b"refs/heads/main".to_vec();
+    let mut known = Known::default();
+    let mut before = Vec::new();
+    let (mut deepest, mut longest) = (0, 0);
+    for (n, step) in steps.iter().enumerate() {
+        let now = vec![(main.clone(), *step)];
+        let moment = Moment::new(&now, &before, Some(&main));
+        let mut bytes = Vec::new();
+        let options = encode::Options::default();
+        let reel = encode::reel(&repository, &known, &moment, &options, &mut bytes);
+        let reel = reel.unwrap().unwrap();
+        assert_eq!(reel.root, made[n].reel.root, "push {n}");
+        known.extend(reel.objects);
+        let large = source.oid(&format!("{step}:large"));
+        deepest = known.depth(&large).unwrap().unwrap().max(deepest);
+        if n > 0 {
+            longest = bytes.len().max(longest);
+        }
+        before = now;
+    }
+    assert!(deepest <= 10, "{deepest} deltas");
+    assert!(longest < 2_000, "a push of {longest} bytes");
 }
 
 fn packs(git: &Git) -> Vec<PathBuf> {
@@ -229,6 +273,17 @@ fn room(name: &str) {
     let steps = &steps[steps.len() - 201..];
     let mirror = Git::bare();
     let made = pushed(&source, steps, &mirror);
+    // Left for whoever wants to measure reading.
+    if let Some(folder) = std::env::var_os("GT_KEEP") {
+        let copy = PathBuf::from(folder).join(format!("{name}-joined.git"));
+        let main = steps[200].to_string();
+        mirror.run(["update-ref", "refs/heads/main", &main]);
+        mirror.run(["symbolic-ref", "HEAD", "refs/heads/main"]);
+        std::fs::create_dir(&copy).unwrap();
+        let mut cp = Command::new("cp");
+        let cp = cp.arg("-r").arg(mirror.dir().join(".")).arg(copy);
+        assert!(cp.status().unwrap().success());
+    }
     let bytes = |git: &Git, folder: &str| -> u64 {
         let files = std::fs::read_dir(git.dir().join(folder)).unwrap();
         files.map(|e| e.unwrap().metadata().unwrap().len()).sum()

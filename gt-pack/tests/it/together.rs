@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use gt_pack::encode::{self, Moment};
-use gt_pack::published::published_refs;
+use gt_pack::published::{Placed, Published, published_refs};
 use gt_pack::reel_vfs::Options;
 use gt_pack::refs::{Old, RefChange};
 use gt_pack::repository::{GitRepository, Repository};
@@ -93,8 +93,13 @@ fn carried(publisher: &mut Publisher, follower: &Git) -> bool {
         );
         // The encoder and the chain count depths alike.
         let chain = Chain::open(&git.dir()).unwrap();
-        for (oid, depth) in &made.objects {
-            assert_eq!(chain.depth(oid).unwrap(), Some(*depth), "{oid}");
+        let chain = chain.all();
+        for Placed {
+            id, depth, base, ..
+        } in &made.objects
+        {
+            assert_eq!(chain.depth(id).unwrap(), Some(*depth), "{id}");
+            assert_eq!(Published::base(&chain, id).unwrap(), *base, "{id}");
         }
     }
     let now = refs::list(&follower.dir(), &[b"refs/*"]).unwrap();

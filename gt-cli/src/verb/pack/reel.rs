@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gt_pack::ObjectId;
 use gt_pack::encode::{self, Moment, Options, Reel};
-use gt_pack::published::{Known, Published as _, published_refs};
+use gt_pack::published::{Known, Placed, Published as _, published_refs};
 use gt_pack::repository::{GitRepository, Repository as _};
 use serde_json::json;
 
@@ -97,7 +97,7 @@ fn held(git: &Git, since: &[String]) -> Result<Known, Failure> {
     words.extend(since.iter().map(String::as_str));
     words.push("--");
     let listed = git.ask(words).map_err(refused)?;
-    let id = |line: &str| line.parse::<ObjectId>().map(|id| (id, 0));
+    let id = |line: &str| line.parse::<ObjectId>().map(Placed::whole);
     listed
         .lines()
         .map(id)
