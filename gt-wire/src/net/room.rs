@@ -204,9 +204,10 @@ impl Room {
         let geometry = self.swarm.geometry();
         let connected = self.swarm.peers();
         Stats {
+            // The sum of nothing is minus zero.
             rates: Rates {
-                up: connected.iter().map(|peer| peer.up_rate).sum(),
-                down: connected.iter().map(|peer| peer.down_rate).sum(),
+                up: connected.iter().map(|peer| peer.up_rate).sum::<f64>() + 0.0,
+                down: connected.iter().map(|peer| peer.down_rate).sum::<f64>() + 0.0,
             },
             sources: self.sources(),
             totals: self.swarm.totals(),
