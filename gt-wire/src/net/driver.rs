@@ -112,7 +112,8 @@ pub(super) struct Driver {
     feed: Feed,
     behind: bool,
     references: References,
-    rooms: BTreeMap<TorrentId, Room>,
+    /// Boxed, since a tree keeps half as much again free for growth.
+    rooms: BTreeMap<TorrentId, Box<Room>>,
     routes: BTreeMap<InfoHash, TorrentId>,
     links: BTreeMap<ConnId, Link>,
     wakes: BTreeSet<(Duration, TorrentId)>,
@@ -236,14 +237,14 @@ impl Driver {
     fn is_over(&self) -> bool {
         self.stopping.is_some_and(|until| {
             let now = self.now();
-            now >= until || self.rooms.values().all(Room::is_quiet)
+            now >= until || self.rooms.values().all(|room| room.is_quiet())
         })
     }
 
     fn obey(&mut self, command: Command) {
         match command {
             Command::Add(room, answer) => {
-                let _ = answer.send(self.add(*room));
+                let _ = answer.send(self.add(room));
             }
             Command::Peers(torrent, addrs) => {
                 let source = Source::Person;
@@ -260,7 +261,7 @@ impl Driver {
                 }
             },
             Command::Stats(torrent, answer) => {
-                let _ = answer.send(self.rooms.get_mut(&torrent).map(Room::stats));
+                let _ = answer.send(self.rooms.get_mut(&torrent).map(|room| room.stats()));
             }
             Command::Follow(rid) => {
                 self.references.follow(rid);
@@ -294,7 +295,7 @@ impl Driver {
         }
     }
 
-    fn add(&mut self, room: Room) -> Result<TorrentId, AddError> {
+    fn add(&mut self, room: Box<Room>) -> Result<TorrentId, AddError> {
         if self.stopping.is_some() {
             return Err(AddError::Stopped);
         }
@@ -564,7 +565,7 @@ impl Driver {
     /// Forgets a torrent that was stopped and has nothing under way.
     fn leave(&mut self, torrent: TorrentId) {
         let leaves = |room: &Room| room.is_quiet() && !room.leavers.is_empty();
-        if !self.rooms.get(&torrent).is_some_and(leaves) {
+        if !self.rooms.get(&torrent).is_some_and(|room| leaves(room)) {
             return;
         }
         if let Some(room) = self.rooms.remove(&torrent) {

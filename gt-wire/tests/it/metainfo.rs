@@ -298,7 +298,7 @@ fn layers_are_of_the_torrents_own_files() {
     let root = geometry.files()[0].root.unwrap().0;
     let layer = geometry.layer(FileIndex(0)).unwrap().concat();
     let own = (root, layer.clone());
-    assert!(Metainfo::read(&layered(&[own.clone()], 40_000, root)).is_ok());
+    assert!(Metainfo::read(&layered(std::slice::from_ref(&own), 40_000, root)).is_ok());
     let strange = ([9; 32], layer.clone());
     assert!(matches!(
         Metainfo::read(&layered(&[own.clone(), strange], 40_000, root)),
