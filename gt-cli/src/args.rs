@@ -2,11 +2,14 @@
 
 pub mod pack;
 pub mod torrent;
+pub mod ways;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use ways::Ways;
 
 /// Git repositories over BitTorrent.
 #[derive(Debug, Parser)]
@@ -92,6 +95,9 @@ pub struct Net {
     /// A peer to ask first (repeatable)
     #[arg(long = "peer", value_name = "ADDRESS:PORT")]
     pub peers: Vec<SocketAddr>,
+    /// By which other ways peers are met
+    #[command(flatten)]
+    pub ways: Ways,
 }
 
 /// Words of `gt seed`.

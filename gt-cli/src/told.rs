@@ -15,6 +15,8 @@ pub enum Told {
         /// Its id as a peer, hexadecimal.
         id: String,
     },
+    /// What came of asking the router for a port, in words.
+    Router(String),
     /// A peer that follows the repository too is connected.
     Follower(SocketAddr),
     /// A statement was accepted.
@@ -121,6 +123,7 @@ impl Told {
             Self::Listening { address, id } => {
                 json!({"event": "listening", "address": address.to_string(), "id": id})
             }
+            Self::Router(said) => json!({"event": "router", "said": said}),
             Self::Follower(address) => json!({"event": "follower", "address": address.to_string()}),
             Self::Statement {
                 sequence,

@@ -31,6 +31,8 @@ use gt_wire::{InfoHash, PeerId, PeerSource};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::ways::{self, Router};
+use crate::args::ways::Ways;
 use crate::believed::Believed;
 use crate::git::{self, Git};
 use crate::state::{self, Sealed, State};
@@ -79,6 +81,8 @@ pub struct Options {
     /// names, before the first snapshot is opened over it; `None` where it is
     /// there already.
     pub prepare: Option<Prepare>,
+    /// Ways to peers beside trackers and TCP.
+    pub ways: Ways,
     /// The clock, in Unix seconds.
     pub now: fn() -> u64,
 }
@@ -91,6 +95,7 @@ pub struct Follow {
     options: Options,
     node: Node,
     events: mpsc::Receiver<Event>,
+    router: Router,
     tick: Interval,
     topic: TorrentId,
     sources: Vec<Arc<dyn PeerSource>>,
@@ -131,9 +136,12 @@ impl Follow {
         for address in &options.listen {
             net = net.listen(*address);
         }
+        ways::tune(&options.ways, &mut net)?;
         let node = Node::start(net)?;
         let events = node.events();
-        let sources = options.places.sources(&node.peer_id())?;
+        let mut sources = options.places.sources(&node.peer_id())?;
+        sources.extend(ways::table(&options.ways)?);
+        let router = Router::ask(&options.ways, &node);
         let mut topic = Torrent::topic(InfoHash(options.rid.topic()));
         topic.sources.clone_from(&sources);
         node.follow(Secret(*options.rid.as_bytes()));
@@ -149,6 +157,7 @@ impl Follow {
             options,
             node,
             events,
+            router,
             tick,
             topic,
             sources,
@@ -244,6 +253,7 @@ impl Follow {
 
     /// Ends the node in good order: last announces, resume data on the disk.
     pub async fn stop(&mut self) {
+        self.router.end().await;
         self.node.shutdown().await;
     }
 
@@ -325,6 +335,9 @@ impl Follow {
                 from: None,
             });
             self.take_up(sealed, there, None).await?;
+        }
+        if let Some(said) = self.router.said().await {
+            self.told.push_back(Told::Router(said));
         }
         self.ticks += 1;
         if self.ticks >= LOOK_AGAIN {
@@ -412,6 +425,9 @@ pub enum Error {
     /// The chain of reels.
     #[error(transparent)]
     Chain(#[from] gt_pack::chain::Error),
+    /// Another way to peers.
+    #[error(transparent)]
+    Ways(#[from] ways::Error),
     /// The node ended.
     #[error("the node has stopped")]
     Stopped,

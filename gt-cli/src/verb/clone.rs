@@ -11,6 +11,7 @@ use super::show::{self, Shower};
 use super::{Failure, broken, end, refused, runtime, seed};
 use crate::Env;
 use crate::args::CloneWords;
+use crate::args::ways::Ways;
 use crate::git::{self, Git};
 use crate::op::bring;
 use crate::op::follow::{self, Follow, Places};
@@ -61,6 +62,7 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
                 let believe = words.believe.clone();
                 move |format| init_mirror(&git, &typed, believe.as_deref(), format)
             })),
+            ways: words.net.ways.clone(),
             now: env.now,
         };
         let mut follow = Follow::start(options).await.map_err(broken)?;
@@ -275,6 +277,11 @@ async fn name_of(
         allow_stale: words.allow_stale,
         only_learn: true,
         prepare: None,
+        ways: Ways {
+            // This node lives for a moment.
+            map_port: false,
+            ..words.net.ways.clone()
+        },
         now: env.now,
     };
     let mut follow = Follow::start(options).await.map_err(broken)?;

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::show::Shower;
 use super::{Failure, broken, cache_for, end, refused, runtime};
+use crate::args::ways::Ways;
 use crate::believed::Believed;
 use crate::git::Git;
 use crate::op::bring;
@@ -130,6 +131,7 @@ impl Session<'_> {
             allow_stale: self.allow_stale,
             only_learn: true,
             prepare: None,
+            ways: Ways::default(),
             now: self.now,
         };
         let mut follow = Follow::start(options).await.map_err(|e| e.to_string())?;

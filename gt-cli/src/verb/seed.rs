@@ -101,6 +101,7 @@ pub(super) fn options(
         allow_stale: false,
         only_learn: false,
         prepare: None,
+        ways: net.ways.clone(),
         now: env.now,
     })
 }

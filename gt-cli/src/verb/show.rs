@@ -131,6 +131,7 @@ fn sentence(told: &Told) -> Option<String> {
                 false => format!("Proposed: {name}, sealed by {seals}; gt endorse {identity}"),
             }
         }
+        Told::Router(said) => plain(said),
         Told::Made(name) => format!("Made {} from what is here", plain(name)),
         Told::Complete { sequence } => format!("Snapshot {sequence} is complete"),
         Told::Refs { sequence, moved } => {
