@@ -344,7 +344,7 @@ impl Follow {
             self.ticks = 0;
             self.notice_loss().await?;
         }
-        if self.ticks % LOOK_AT_PROPOSALS == 0 && !self.options.only_learn {
+        if self.ticks.is_multiple_of(LOOK_AT_PROPOSALS) && !self.options.only_learn {
             self.gather()?;
         }
         self.ask_next();

@@ -153,7 +153,7 @@ fn the_web_narrows_a_charter_for_who_asks() {
     };
     let delegate = shown["delegates"][0]["delegate"].as_str().unwrap();
     let ann = delegate.strip_prefix("openpgp:").unwrap().to_uppercase();
-    let (_seed, place) = world.seed("work", &[]);
+    let (seed, place) = world.seed("work", &[]);
     let address = with_peer(&address, &place);
     world.person("bob");
     world.gt(&["clone", "--mirror", &address, "plain.git"]);
@@ -162,7 +162,7 @@ fn the_web_narrows_a_charter_for_who_asks() {
         &["--mirror", &address, "narrow-mirror"][..],
         &[&address, "narrow"],
     ] {
-        let args = [&["clone", "--wait", "3"], more].concat();
+        let args = [&["clone", "--wait", "8"], more].concat();
         let (_, words) = world.gt_fails(&args);
         assert!(words.contains(delegate), "{words}");
         assert!(words.contains(&format!("gt trust why {ann}")), "{words}");
@@ -180,18 +180,19 @@ fn the_web_narrows_a_charter_for_who_asks() {
     assert_eq!(kept.trim(), "charter");
     // Known, but nobody's whom Bob trusts; then she is.
     world.gt(&["trust", "import", "work/.git/gt/keyring"]);
-    let fetch = |world: &World| {
-        let args = ["fetch", "-C", "plain.git", "--wait", "3", "--peer", &place];
+    let fetch = |world: &World, wait: &str| {
+        let args = ["fetch", "-C", "plain.git", "--wait", wait, "--peer", &place];
         world.run(env!("CARGO_BIN_EXE_gt"), &args)
     };
     world.person("ann");
     world.commit("work", "later.txt", "later\n");
     world.publish("work", &[]);
+    seed.wait_until(|v| v["event"] == "statement" && v["sequence"] == 2);
     world.person("bob");
-    assert!(!fetch(&world).status.success());
+    assert!(!fetch(&world, "8").status.success());
     assert_ne!(world.refs("plain.git"), world.refs("work"));
     world.gt(&["trust", "add-root", &ann]);
-    assert!(fetch(&world).status.success());
+    assert!(fetch(&world, "60").status.success());
     assert_eq!(world.refs("plain.git"), world.refs("work"));
     world.gt(&["clone", "--mirror", &address, "narrow.git"]);
     // Ann's own key is believed without a word, by herself.

@@ -305,6 +305,8 @@ fn proposals_travel_from_peer_to_peer() {
         &carl,
         "--threshold",
         "2",
+        "--charter-threshold",
+        "3",
         "--keyring",
         &bela_ring,
         "--keyring",
@@ -321,13 +323,19 @@ fn proposals_travel_from_peer_to_peer() {
     let got = online.wait_until(is("charter", "proposal", 1));
     assert_eq!(got["identity"], charter.as_str());
     world.gt(&["charter", "endorse", "-C", "bela.git", &charter]);
-    relay.wait_until(is("charter", "sealed", 2));
+    relay.wait_until(is("charter", "proposal", 2));
+    drop(online);
+    world.person("carl");
+    let online = meet(&world, "carl.git");
+    online.wait_until(is("charter", "proposal", 2));
+    world.gt(&["charter", "endorse", "-C", "carl.git", &charter]);
+    relay.wait_until(is("charter", "sealed", 3));
     drop(online);
 
     // Ann hears of it, and proposes what is on main now.
     world.person("ann");
     let ann = meet(&world, "work");
-    ann.wait_until(is("charter", "sealed", 2));
+    ann.wait_until(is("charter", "sealed", 3));
     let before = mark(&world, "work/.git");
     world.commit("work", "later.txt", "later\n");
     world.publish("work", &[]);
@@ -356,7 +364,12 @@ fn proposals_travel_from_peer_to_peer() {
     world.person("carl");
     let online = meet(&world, "carl.git");
     online.wait_until(|v| v["event"] == "statement" && v["from"].is_string());
-    world.gt(&["endorse", "-C", "carl.git", &identity]);
+    let late = json(&world, &["endorse", "-C", "carl.git", &identity, "--json"]);
+    let sealed_by = late["sealed-by"].as_array().unwrap();
+    assert!(sealed_by.len() == 3 && late["complete"] == true, "{late}");
+    let log = json(&world, &["log", "-C", "carl.git", "--json"]);
+    let seals = &log["statements"][0]["seals"];
+    assert_eq!(seals.as_array().unwrap().len(), 3, "{seals}");
     relay.wait_until(is("statement", "sealed", 3));
     ann.wait_until(is("statement", "sealed", 3));
     drop(online);

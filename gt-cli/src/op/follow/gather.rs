@@ -139,6 +139,13 @@ impl Follow {
         }
         self.gathering.stamp = stamp;
         self.charters = state.charters()?;
+        // Sealed once more, here and by hand: others get those seals too.
+        if let Some(there) = state.accepted()?
+            && let Some(held) = self.newest.as_mut()
+            && held.text.identity() == there.text.identity()
+        {
+            held.seals = there.seals;
+        }
         let before = std::mem::take(&mut self.gathering.kept);
         for proposal in state.proposals()? {
             if self.is_over(&proposal.text) {
