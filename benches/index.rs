@@ -1,5 +1,5 @@
-//! Verifying and indexing a pack, against git (and gitoxide, where `gix` is
-//! installed) in the same run.
+//! Verifying and indexing a pack, against git, libgit2's indexer (and gitoxide,
+//! where `gix` is installed) in the same run.
 //!
 //! `GT_BENCH_PACK=/path/to/a.pack cargo bench --bench index`; without the
 //! variable there is nothing to measure. One thread each; the ratios after
@@ -34,6 +34,7 @@ fn main() {
     if Command::new("gix").arg("--version").output().is_ok() {
         against("gix pack index create", &pack, || gix(&pack));
     }
+    against("libgit2's indexer", &pack, || libgit2(&pack));
     let mut ratios: Vec<f64> = (0..5)
         .map(|_| {
             let begin = Instant::now();
@@ -89,6 +90,17 @@ fn gix(pack: &Path) {
     run(Command::new("gix")
         .args(["--threads", "1", "free", "pack", "index", "create", "-p"])
         .arg(pack));
+}
+
+/// Libgit2 writes a copy of the pack, too: it knows no other way.
+fn libgit2(pack: &Path) {
+    let out = std::env::temp_dir().join(format!("gt-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&out).expect("a folder");
+    let mut indexer = git2::Indexer::new(None, &out, 0, false).expect("an indexer");
+    let mut file = std::fs::File::open(pack).expect("a pack");
+    std::io::copy(&mut file, &mut indexer).expect("a good pack");
+    indexer.commit().expect("a good pack");
+    std::fs::remove_dir_all(&out).expect("the folder");
 }
 
 fn run(command: &mut Command) {

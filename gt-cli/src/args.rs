@@ -2,11 +2,14 @@
 
 pub mod pack;
 pub mod torrent;
+pub mod ways;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use ways::Ways;
 
 /// Git repositories over BitTorrent.
 #[derive(Debug, Parser)]
@@ -92,6 +95,9 @@ pub struct Net {
     /// A peer to ask first (repeatable)
     #[arg(long = "peer", value_name = "ADDRESS:PORT")]
     pub peers: Vec<SocketAddr>,
+    /// By which other ways peers are met
+    #[command(flatten)]
+    pub ways: Ways,
 }
 
 /// Words of `gt seed`.
@@ -128,6 +134,9 @@ pub struct CloneWords {
     /// Take a first statement that has expired
     #[arg(long)]
     pub allow_stale: bool,
+    /// Whose seals count, now and later: all delegates of the charter, or those alone whom your web of trust (gt trust) believes
+    #[arg(long, value_name = "WHOM", value_parser = ["charter", "web"])]
+    pub believe: Option<String>,
     /// How long to look for somebody who has it, in seconds
     #[arg(long, default_value_t = 30)]
     pub wait: u64,

@@ -3,7 +3,7 @@
 
 use gt_trust::belief::Believes;
 use gt_trust::judge::{Evidence, Receiver, ReceiverError};
-use gt_trust::{Identity, Rid, Statement, Watermark};
+use gt_trust::{Identity, Mark, Rid, Statement, Watermark};
 
 use crate::state::{Error, Sealed, State};
 
@@ -82,6 +82,18 @@ impl Held {
             .remembered(&self.remembered)
             .evidence(&self.evidence)
             .believes(believes))
+    }
+
+    /// Returns the place of the statement that holds.
+    pub fn mark(&self) -> Option<Mark> {
+        self.watermark.map(|held| held.mark)
+    }
+
+    /// Returns the seals of the statement that holds.
+    pub fn seals(&self) -> Vec<Vec<u8>> {
+        self.statement
+            .as_ref()
+            .map_or_else(Vec::new, |s| s.seals.clone())
     }
 
     /// Returns the certificates that are held, newest first.

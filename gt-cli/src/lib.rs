@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod args;
+pub mod believed;
 pub mod convert;
 pub mod env;
 pub mod files;

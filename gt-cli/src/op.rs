@@ -7,3 +7,4 @@ pub mod mirror;
 pub mod proposal;
 pub mod publish;
 pub mod sample;
+pub mod ways;

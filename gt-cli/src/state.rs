@@ -27,6 +27,8 @@ mod charters;
 mod keys;
 mod proposals;
 
+pub use proposals::Stamp;
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

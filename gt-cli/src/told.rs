@@ -15,6 +15,8 @@ pub enum Told {
         /// Its id as a peer, hexadecimal.
         id: String,
     },
+    /// What came of asking the router for a port, in words.
+    Router(String),
     /// A peer that follows the repository too is connected.
     Follower(SocketAddr),
     /// A statement was accepted.
@@ -39,6 +41,21 @@ pub enum Told {
         from: SocketAddr,
         /// Why.
         why: String,
+    },
+    /// A text that waits for seals, or holds, has more of them than before.
+    Gathered {
+        /// A charter, or else a statement.
+        charter: bool,
+        /// Its epoch.
+        epoch: u64,
+        /// Its sequence; 0 for a charter.
+        sequence: u64,
+        /// Its identity, by which it is endorsed.
+        identity: String,
+        /// How many delegates have sealed it, as far as is known.
+        seals: usize,
+        /// Whether it holds; else it is a proposal.
+        holds: bool,
     },
     /// Pieces arrived.
     Progress {
@@ -106,6 +123,7 @@ impl Told {
             Self::Listening { address, id } => {
                 json!({"event": "listening", "address": address.to_string(), "id": id})
             }
+            Self::Router(said) => json!({"event": "router", "said": said}),
             Self::Follower(address) => json!({"event": "follower", "address": address.to_string()}),
             Self::Statement {
                 sequence,
@@ -122,6 +140,18 @@ impl Told {
             Self::Refused { from, why } => {
                 json!({"event": "refused", "from": from.to_string(), "why": why})
             }
+            Self::Gathered {
+                charter,
+                epoch,
+                sequence,
+                identity,
+                seals,
+                holds,
+            } => json!({
+                "event": if *holds { "sealed" } else { "proposal" },
+                "kind": if *charter { "charter" } else { "statement" },
+                "epoch": epoch, "sequence": sequence, "identity": identity, "seals": seals,
+            }),
             Self::Progress { have, total, bytes } => {
                 json!({"event": "progress", "have": have, "total": total, "bytes": bytes})
             }

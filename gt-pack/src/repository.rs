@@ -33,6 +33,38 @@ pub trait Repository: Sync {
     /// meets while it reads.
     fn read(&self, id: &ObjectId) -> Result<(Kind, Bytes), Error>;
 
+    /// Returns an object of at most `most` bytes. Of a larger one only kind
+    /// and size may be told, where the store need not make it to know them.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_up_to(&self, id: &ObjectId, most: u64) -> Result<Content, Error> {
+        let (kind, size) = self.header(id)?;
+        if size > most {
+            return Ok(Content::Larger(kind, size));
+        }
+        let (kind, bytes) = self.read(id)?;
+        Ok(Content::Whole(kind, bytes))
+    }
+
+    /// Hands an object's content to `out`, in order and in pieces of any
+    /// length; a store that can does not hold all of it at once. Returns its
+    /// kind and size. After an error what came before is worthless.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and what `out` returns as the source of
+    /// [`Error::Read`].
+    fn stream(&self, id: &ObjectId, out: &mut Out<'_>) -> Result<(Kind, u64), Error> {
+        let (kind, bytes) = self.read(id)?;
+        match out(&bytes) {
+            Ok(()) => Ok((kind, bytes.len() as u64)),
+            Err(e) => Err(Error::Read {
+                id: *id,
+                source: e.into(),
+            }),
+        }
+    }
+
     /// Returns an object's kind and the size of its content in bytes, where
     /// that is cheaper than reading it.
     ///
@@ -45,6 +77,18 @@ pub trait Repository: Sync {
     /// # Errors
     /// What the store meets while it reads.
     fn refs(&self) -> Result<Refs, Error>;
+}
+
+/// Takes the next bytes of an object.
+pub type Out<'a> = dyn FnMut(&[u8]) -> std::io::Result<()> + 'a;
+
+/// What [`Repository::read_up_to`] returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The object.
+    Whole(Kind, Bytes),
+    /// An object that is larger than was asked for, and its size in bytes.
+    Larger(Kind, u64),
 }
 
 /// All refs of a repository.

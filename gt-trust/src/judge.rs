@@ -232,6 +232,44 @@ impl Receiver<'_> {
         news
     }
 
+    /// Returns the seals of an offer on the very statement that is held, by
+    /// delegates who have not sealed it yet: to be kept beside those that it
+    /// was accepted with, and passed on.
+    ///
+    /// A newcomer may want more seals than followers did, where rules for refs
+    /// ask for them.
+    pub fn late_seals(&self, offer: &Offer, now: Time) -> Vec<Vec<u8>> {
+        self.late(offer, now).unwrap_or_default()
+    }
+
+    fn late(&self, offer: &Offer, now: Time) -> Result<Vec<Vec<u8>>, Refusal> {
+        let Some(statement) = self.held else {
+            return Ok(Vec::new());
+        };
+        let now = self.clock(now);
+        let (held_keys, keyring) = keyrings(self, &[], offer)?;
+        let court = Court {
+            keyring: &keyring,
+            held: Some(&held_keys),
+            believes: self.believes,
+            now,
+            checks: Checks::new().into(),
+        };
+        let line = draw(self, &[], offer, &court)?;
+        let link = own_charter(&line, statement)?;
+        let void = equivocators(self, &link.charter, &keyring, statement.mark(), now);
+        let jury = Jury {
+            charter: &link.charter,
+            confirmed: &link.confirmed,
+            void: &void,
+        };
+        // Who has sealed it already counts first.
+        let all: Vec<Vec<u8>> = self.seals.iter().chain(&offer.seals).cloned().collect();
+        let mut late = court.count(&jury, statement, &all).seals;
+        late.retain(|seal| !self.seals.contains(seal));
+        Ok(late)
+    }
+
     /// Draws the line of charters with some that were offered, without a
     /// statement: which one is the newest, and what the next one lacks.
     ///

@@ -154,7 +154,8 @@ impl Keyring {
     ///
     /// The key must be a primary key or a subkey that primary and subkey have
     /// both confirmed, flagged for signing, neither expired (when it signed or
-    /// now) nor revoked.
+    /// now) nor revoked by itself or by a revoker that it names and that is in
+    /// this ring.
     ///
     /// # Errors
     /// The reason why it does not count: of all certificates that hold the key,
@@ -183,7 +184,12 @@ impl Keyring {
         let mut fault: Option<Fault> = None;
         let mut retired = false;
         for certificate in &self.certificates {
-            match certificate.verify(signature, payload, now, forgive, checks) {
+            let made = certificate.verify(signature, payload, now, forgive, checks);
+            let made = made.and_then(|signer| {
+                certificate.revoked_by_others(&self.certificates, forgive, checks)?;
+                Ok(signer)
+            });
+            match made {
                 Ok(signer) if found.is_some_and(|other| other.primary != signer.primary) => {
                     return Err(Fault::Adopted);
                 }
@@ -223,15 +229,19 @@ impl Keyring {
         all
     }
 
-    /// Tells whether any certificate of a key is revoked by the key itself,
-    /// for whatever reason.
+    /// Tells whether any certificate of a key is revoked by the key itself, or
+    /// by a revoker that it names and that is in this ring, for whatever
+    /// reason.
     pub fn is_revoked(&self, primary: &Fingerprint) -> bool {
         let mut checks = Checks::new();
         let of_key = |c: &&Certificate| c.fingerprint() == *primary;
-        self.certificates
-            .iter()
-            .filter(of_key)
-            .any(|certificate| certificate.is_revoked(&mut checks))
+        self.certificates.iter().filter(of_key).any(|certificate| {
+            certificate.is_revoked(&mut checks)
+                || matches!(
+                    certificate.revoked_by_others(&self.certificates, false, &mut checks),
+                    Err(Fault::KeyRevoked | Fault::KeyRetired)
+                )
+        })
     }
 }
 

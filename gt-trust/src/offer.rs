@@ -9,7 +9,7 @@ use crate::limits;
 use crate::seal::Seal;
 use crate::statement;
 
-pub use head::{Have, HeadError, Want};
+pub use head::{Gathered, Have, HeadError, Want};
 
 /// A statement with everything that is needed to judge it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Offer {
     }
 
     /// Returns the objects in the order in which a receiver wants them:
-    /// seals, statement, charters, keyring.
+    /// seals, statement (if there is one), charters, keyring.
     pub fn objects(&self) -> Vec<Object> {
         let blob = |bytes: &Vec<u8>| Object::new(Kind::Blob, bytes.clone());
         let seals = self
@@ -77,7 +77,7 @@ impl Offer {
             .iter()
             .map(|seal| Object::new(Kind::Tag, seal.clone()));
         seals
-            .chain(Some(blob(&self.statement)))
+            .chain(Some(blob(&self.statement)).filter(|object| !object.bytes.is_empty()))
             .chain(self.charters.iter().map(blob))
             .chain(Some(blob(&self.keyring)).filter(|object| !object.bytes.is_empty()))
             .collect()
@@ -89,6 +89,20 @@ impl Offer {
     /// # Errors
     /// [`OfferError`] where a ceiling is hit, or something has no place here.
     pub fn from_objects(objects: Vec<Object>) -> Result<Self, OfferError> {
+        let offer = Self::part_from_objects(objects)?;
+        if offer.statement.is_empty() {
+            return Err(OfferError::NoStatement);
+        }
+        Ok(offer)
+    }
+
+    /// Does the same where a line of charters is too long for one offer and
+    /// comes in parts: all but the last one are without a statement.
+    ///
+    /// # Errors
+    /// As [`from_objects`](Self::from_objects); [`OfferError::NoStatement`] where
+    /// there is no charter either.
+    pub fn part_from_objects(objects: Vec<Object>) -> Result<Self, OfferError> {
         check_limits(&objects)?;
         let mut offer = Self::default();
         for Object { kind, bytes } in objects {
@@ -118,10 +132,15 @@ impl Offer {
                 Kind::Blob => return Err(OfferError::Stranger),
             }
         }
-        if offer.statement.is_empty() {
+        if offer.statement.is_empty() && offer.charters.is_empty() {
             return Err(OfferError::NoStatement);
         }
         Ok(offer)
+    }
+
+    /// Tells whether it is within the ceilings of one pack.
+    pub fn fits(&self) -> bool {
+        check_limits(&self.objects()).is_ok()
     }
 }
 

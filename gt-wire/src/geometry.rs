@@ -213,10 +213,11 @@ impl Geometry {
                 return Err(Error::Misaligned(FileIndex(n as u32)));
             }
             starts.push(end);
-            end = end
-                .checked_add(file.length)
-                .filter(|end| end.div_ceil(piece_length) <= limits::PIECES)
-                .ok_or(Error::Pieces(end.div_ceil(piece_length)))?;
+            let next = end.saturating_add(file.length);
+            if next.div_ceil(piece_length) > limits::PIECES {
+                return Err(Error::Pieces(next.div_ceil(piece_length)));
+            }
+            end = next;
         }
         let pieces = end.div_ceil(piece_length) as u32;
         if v1 && sha1.len() as u64 != u64::from(pieces) {
@@ -517,7 +518,7 @@ pub enum Error {
     #[error("expected at most {max} files, got {0}", max = limits::METAINFO_FILES)]
     Files(usize),
     /// Too many pieces, or lengths that overflow.
-    #[error("expected at most {max} pieces, got more than {0}", max = limits::PIECES)]
+    #[error("expected at most {max} pieces, got at least {0}", max = limits::PIECES)]
     Pieces(u64),
     /// The SHA-1 hashes are not one for each piece.
     #[error("expected {expected} piece hashes, got {got}")]

@@ -20,6 +20,7 @@ pub mod mse;
 pub mod net;
 pub mod peer;
 mod place;
+pub mod punch;
 pub mod rate;
 pub mod reach;
 pub mod references;

@@ -25,7 +25,7 @@ pub const METAINFO_FILES: usize = 1 << 18;
 
 /// The longest piece, in bytes: offsets inside a piece are 32 bits wide on the
 /// wire, and one piece is the least that a mistake can waste.
-pub const PIECE_LENGTH: u64 = 256 << 20;
+pub const PIECE_LENGTH: u64 = 512 << 20;
 
 /// The most pieces in one torrent: a bitfield of 2 MiB.
 pub const PIECES: u64 = 16 << 20;

@@ -122,12 +122,19 @@ impl FromStr for Magnet {
         if link.len() > limits::MAGNET_BYTES {
             return Err(Error::TooLong(link.len()));
         }
-        let query = strip(link, "magnet:?").ok_or_else(|| Error::Scheme(shown(link)))?;
+        // Some writers of addresses insist on an authority, which is empty.
+        let query = ["magnet:?", "magnet://?", "magnet:///?"]
+            .iter()
+            .find_map(|scheme| strip(link, scheme))
+            .ok_or_else(|| Error::Scheme(shown(link)))?;
+        // A fragment is for whoever shows the link.
+        let query = query.split_once('#').map_or(query, |(query, _)| query);
         let mut magnet = Self::default();
         for parameter in query.split('&') {
             let Some((key, value)) = parameter.split_once('=') else {
                 continue;
             };
+            let key = &key.to_ascii_lowercase()[..];
             let plus = value.replace('+', " ");
             // A name may use plus for space; an address keeps its plus.
             let raw = if key == "dn" { plus.as_str() } else { value };
@@ -146,7 +153,7 @@ impl FromStr for Magnet {
                     continue;
                 }
                 "so" => {
-                    magnet.select = read_select(&value)?;
+                    magnet.select.extend(read_select(&value)?);
                     continue;
                 }
                 "tr" => &mut magnet.trackers,
@@ -275,7 +282,7 @@ mod tests {
         }
         let link = format!(
             "MAGNET:?xt=urn:btmh:1220{v2}&xt.1=urn:btih:{hex}&dn=a+b%20c&tr.1=http%3A%2F%2Fa%2F%3Fx%3D1%2B1\
-             &tr=udp://b:80&x.pe=[::1]:6881&x.pe=host:1&ws=http://c/&so=0,2,4-6&xl=10&foo&xt=urn:ed2k:1"
+             &tr=udp://b:80&x.pe=[::1]:6881&x.pe=host:1&ws=http://c/&so=0,2&SO=4-6&xl=10&foo&xt=urn:ed2k:1#shown"
         );
         let magnet: Magnet = link.parse().unwrap();
         assert_eq!(magnet.info_hashes().len(), 2);
@@ -283,6 +290,8 @@ mod tests {
         assert_eq!(magnet.trackers, ["http://a/?x=1+1", "udp://b:80"]);
         assert_eq!(magnet.peers, ["[::1]:6881", "host:1"]);
         assert_eq!(magnet.web_seeds, ["http://c/"]);
+        let emptied = link.replacen("MAGNET:?", "magnet:///?", 1);
+        assert_eq!(emptied.parse(), Ok(magnet.clone()));
         let wanted: Vec<u32> = (0..9).filter(|n| magnet.wants(FileIndex(*n))).collect();
         assert_eq!(wanted, [0, 2, 4, 5, 6]);
     }

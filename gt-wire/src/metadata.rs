@@ -1,11 +1,15 @@
 //! The info dictionary from peers (BEP 9, `ut_metadata`): the messages, and
 //! the two machines that fetch and serve.
 
+mod gather;
+
 use bytes::Bytes;
 use gt_vfs::content::BLOCK;
 
 use crate::extended::scan::{Item, Scan};
 use crate::extended::{Error, int, text};
+
+pub use gather::Gather;
 
 /// The name of the extension.
 pub const NAME: &str = "ut_metadata";

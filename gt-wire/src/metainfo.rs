@@ -62,13 +62,13 @@ impl Metainfo {
     /// Reads a .torrent file, whose keys may be in any order.
     ///
     /// A v2 file needs the piece layer of each file longer than a piece, and
-    /// one that does not lead to its root is refused. An info dictionary alone
+    /// one that does not lead to its root, or is no such file's, is refused. An info dictionary alone
     /// is read by [`Info::read`], and the layers are asked of peers.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
-        let document = Document::parse(bytes, Limits::METAINFO)?;
+        let document = Document::parse(without_line_end(bytes), Limits::METAINFO)?;
         let root = document.root();
         if root.kind() != Kind::Dict {
             return Err(Error::Field("torrent", "a dictionary"));
@@ -143,6 +143,13 @@ impl Metainfo {
             Some((root.0, Value::Bytes(layer.concat())))
         }))
     }
+}
+
+/// Text editors and some makers end a file with a line end, which hurts nobody;
+/// what else stands behind the end is refused.
+fn without_line_end(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 
 fn read_layers(node: Node<'_>) -> Result<BTreeMap<Root, Vec<Hash>>, Error> {
@@ -240,6 +247,9 @@ pub enum Error {
     /// against (BEP 52).
     #[error("expected a piece layer for {0}, which is longer than a piece, got none")]
     NoLayer(String),
+    /// A piece layer of no file of more than one piece (BEP 52).
+    #[error("expected piece layers of the torrent's own long files, got one for the root {0}")]
+    StrangeLayer(String),
     /// The v2 tree's names must be sorted, since their order numbers pieces.
     #[error("expected a sorted file tree, got names out of order")]
     Unsorted,

@@ -23,6 +23,7 @@ mod room;
 mod seats;
 mod store;
 mod torrent;
+mod trace;
 #[cfg(feature = "utp")]
 mod utp;
 mod valve;
@@ -32,6 +33,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use bytes::Bytes;
 use gt_vfs::{VPath, Verdict};
@@ -159,10 +161,14 @@ pub struct Node {
 struct Shared {
     peer_id: PeerId,
     addrs: Vec<SocketAddr>,
+    /// Where others reach us.
+    port: AtomicU16,
     seed: [u8; 32],
     resume: Option<PathBuf>,
     open: Arc<OpenFiles>,
     tune: fn(&mut swarm::Options),
+    /// Whether calls through others can be made.
+    punches: bool,
 }
 
 impl fmt::Debug for Node {
@@ -196,10 +202,12 @@ impl Node {
         let shared = Arc::new(Shared {
             peer_id,
             addrs: listeners.iter().map(|l| l.addr).collect(),
+            port: AtomicU16::new(listeners.first().map_or(0, |l| l.addr.port())),
             seed: options.seed,
             resume: options.resume.clone(),
             open: Arc::new(OpenFiles::new(limits::OPEN_FILES)),
             tune: options.tune,
+            punches: lock.punches() && !options.listen.is_empty(),
         });
         let disk = Disk::new(options.disk_jobs, tell.clone());
         let doors = Doors {
@@ -254,7 +262,10 @@ impl Node {
         options.private = torrent.private;
         options.mirrors = torrent.mirrors.len();
         options.extensions = vec![references::EXTENSION.to_owned()];
-        options.port = self.local_addr().map(|addr| addr.port());
+        options.punch = self.shared.punches;
+        options.port = self
+            .local_addr()
+            .map(|_| self.shared.port.load(Ordering::Relaxed));
         (self.shared.tune)(&mut options);
         let mut store = None;
         if let Some(content) = torrent.content {
@@ -302,6 +313,14 @@ impl Node {
     /// Returns the figures of a torrent.
     pub async fn stats(&self, torrent: TorrentId) -> Option<Stats> {
         self.ask(|answer| Command::Stats(torrent, answer)).await?
+    }
+
+    /// Says that others reach us at another port than the one we listen at,
+    /// such as a router's; trackers are told from their next announce on, peers
+    /// of torrents that are added later.
+    pub fn reached_at(&self, port: u16) {
+        self.shared.port.store(port, Ordering::Relaxed);
+        self.tell(Command::Port(port));
     }
 
     /// Changes how fast bytes may go, of all torrents together.
@@ -469,6 +488,8 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
+    /// Bytes of blocks a second that go out, and that come in, of late.
+    pub rates: Rates,
     /// Bytes of payload in both directions, left, and wasted.
     pub totals: Totals,
     /// Open connections and those that ended, one row for each peer address:
@@ -486,6 +507,39 @@ pub struct Stats {
     pub banned: Vec<SocketAddr>,
     /// HTTP sources.
     pub mirrors: Vec<MirrorRow>,
+    /// Who is asked for peers, and what they last said.
+    pub sources: Vec<SourceRow>,
+}
+
+impl Stats {
+    /// Returns how many bytes went out for each that came in; `None` where
+    /// none came.
+    pub fn ratio(&self) -> Option<f64> {
+        let down = self.totals.downloaded;
+        (down > 0).then(|| self.totals.uploaded as f64 / down as f64)
+    }
+}
+
+/// Bytes a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Rates {
+    /// Sent.
+    pub up: f64,
+    /// Received.
+    pub down: f64,
+}
+
+/// What somebody who knows peers last said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceRow {
+    /// Its name: a URL, a list, the distributed hash table.
+    pub name: String,
+    /// Peers in its last answer; `None` before the first.
+    pub peers: Option<usize>,
+    /// Why it last failed, unless it has answered since.
+    pub failed: Option<String>,
 }
 
 /// What came from one HTTP source.

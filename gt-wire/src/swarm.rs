@@ -5,8 +5,8 @@
 //!
 //! | room | its question |
 //! |---|---|
-//! | `peers`, `exchange` | whom to connect to, whom never again, whom to tell of whom |
-//! | `link`, `connect`, `talk` | one connection: its bytes, its life, its words |
+//! | `peers`, `exchange`, `punch` | whom to connect to, whom never again, whom to tell of whom, whom to meet through whom |
+//! | `link`, `connect`, `talk`, `describe` | one connection: its bytes, its life, its words, among them what the torrent is |
 //! | `picker`, `pieces`, `requests`, `mirrors` | what to ask of whom |
 //! | `verify`, `proof`, `layers`, `files` | is it right, and where does it go |
 //! | `taking` | what to fetch by a turn |
@@ -15,6 +15,7 @@
 mod chance;
 mod choker;
 mod connect;
+mod describe;
 mod dispatch;
 mod exchange;
 mod fast;
@@ -31,6 +32,7 @@ mod picker;
 mod pieces;
 mod priority;
 mod proof;
+mod punch;
 mod requests;
 mod serve;
 mod stats;
@@ -55,11 +57,13 @@ use crate::source;
 
 use chance::Chance;
 use choker::Choker;
+use describe::Describe;
 use dispatch::Dispatch;
 use link::Link;
 use merit::Merit;
 use mirrors::Mirror;
 use peers::Book;
+use punch::Punches;
 use serve::Server;
 use torrent::Torrent;
 use turns::Turns;
@@ -102,6 +106,8 @@ pub struct Swarm {
     dirty: BTreeSet<ConnId>,
     links: BTreeMap<ConnId, Link>,
     book: Book,
+    punches: Punches,
+    describe: Describe,
     mirrors: Vec<Mirror>,
     torrent: Option<Torrent>,
     server: Server,
@@ -129,6 +135,9 @@ impl Swarm {
         if content.is_some() && options.turns {
             names.push(crate::turn::NAME.to_owned());
         }
+        if options.punch {
+            names.push(crate::punch::NAME.to_owned());
+        }
         names.extend(options.extensions.iter().take(32).cloned());
         let torrent = content.map(|content| Torrent::new(content, &mut chance));
         let mut swarm = Self {
@@ -141,6 +150,8 @@ impl Swarm {
             dirty: BTreeSet::new(),
             links: BTreeMap::new(),
             book: Book::default(),
+            punches: Punches::default(),
+            describe: Describe::default(),
             mirrors: (0..options.mirrors.min(MIRRORS))
                 .map(|_| Mirror::default())
                 .collect(),
@@ -177,10 +188,8 @@ impl Swarm {
                 addr,
                 outgoing,
             } => self.connected(conn, addr, outgoing),
-            Input::ConnectFailed { addr } => {
-                self.book.failed(self.now, addr);
-                self.alarm(self.now);
-            }
+            Input::ConnectFailed { addr } => self.connect_failed(addr),
+            Input::OverDatagrams { conn } => self.goes_by_datagrams(conn),
             Input::Received { conn, bytes } => self.received(conn, bytes),
             Input::Sent { conn, bytes } => self.sent(conn, bytes),
             Input::Disconnected { conn } => self.lose(conn, Reason::Closed, false),
@@ -272,6 +281,10 @@ impl Swarm {
                 uploaded: link.uploaded,
                 downloaded: link.downloaded,
                 down_rate: link.down.value(self.now),
+                up_rate: link.up.value(self.now),
+                outgoing: link.outgoing,
+                datagrams: link.ways.datagrams,
+                interested: (link.interested, link.peer.is_interested()),
                 pieces: link.peer.have().count(),
                 outstanding: link.asks.len(),
             })

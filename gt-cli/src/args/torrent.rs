@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::ways::Ways;
+
 /// What to do with a plain torrent.
 #[derive(Debug, Subcommand)]
 pub enum Torrent {
@@ -99,6 +101,9 @@ pub struct Net {
     /// The most bytes to receive in a second, such as 500K or 2M
     #[arg(long, value_name = "RATE", value_parser = bytes)]
     pub limit_down: Option<u64>,
+    /// By which other ways peers are met
+    #[command(flatten)]
+    pub ways: Ways,
     /// Print events as lines of JSON on standard output
     #[arg(long)]
     pub json: bool,

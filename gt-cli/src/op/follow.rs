@@ -8,7 +8,9 @@
 //! ```
 
 mod asked;
+mod gather;
 mod hold;
+mod line;
 mod make;
 mod peers;
 mod snapshot;
@@ -29,10 +31,14 @@ use gt_wire::{InfoHash, PeerId, PeerSource};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::ways::{self, Router};
+use crate::args::ways::Ways;
+use crate::believed::Believed;
 use crate::git::{self, Git};
 use crate::state::{self, Sealed, State};
 use crate::told::{PeerTraffic, Told, Traffic};
 use asked::Asked;
+use gather::Gathering;
 use snapshot::Snapshot;
 use wants::Wants;
 
@@ -43,6 +49,8 @@ pub use peers::{Places, Tried};
 const TICK: Duration = Duration::from_millis(100);
 /// After how many ticks it is looked whether what is served is still there.
 const LOOK_AGAIN: u32 = 50;
+/// After how many ticks it is looked whether something was proposed or sealed.
+const LOOK_AT_PROPOSALS: u32 = 10;
 /// A reel up to this size rides along with the statement (PROTOCOL: 64 KiB).
 const RIDES_ALONG: u64 = 64 * 1024;
 /// Snapshots that are served beside the newest one.
@@ -62,6 +70,8 @@ pub struct Options {
     pub listen: Vec<SocketAddr>,
     /// Where the reels of a first clone wait until all are there.
     pub cache: Option<PathBuf>,
+    /// Whom the person believes of those whom a charter lists.
+    pub believed: Believed,
     /// Whether a first statement may have expired.
     pub allow_stale: bool,
     /// Whether a statement is only learnt and nothing brought yet; see
@@ -71,6 +81,8 @@ pub struct Options {
     /// names, before the first snapshot is opened over it; `None` where it is
     /// there already.
     pub prepare: Option<Prepare>,
+    /// Ways to peers beside trackers and TCP.
+    pub ways: Ways,
     /// The clock, in Unix seconds.
     pub now: fn() -> u64,
 }
@@ -83,6 +95,7 @@ pub struct Follow {
     options: Options,
     node: Node,
     events: mpsc::Receiver<Event>,
+    router: Router,
     tick: Interval,
     topic: TorrentId,
     sources: Vec<Arc<dyn PeerSource>>,
@@ -97,6 +110,7 @@ pub struct Follow {
     shared: BTreeMap<ConnId, (IpAddr, PeerId)>,
     peers: BTreeMap<ConnId, (SocketAddr, PeerId)>,
     asked: Asked,
+    gathering: Gathering,
     wants: Wants,
     /// Ticks since it was looked whether what is served is still there.
     ticks: u32,
@@ -122,9 +136,12 @@ impl Follow {
         for address in &options.listen {
             net = net.listen(*address);
         }
+        ways::tune(&options.ways, &mut net)?;
         let node = Node::start(net)?;
         let events = node.events();
-        let sources = options.places.sources(&node.peer_id())?;
+        let mut sources = options.places.sources(&node.peer_id())?;
+        sources.extend(ways::table(&options.ways)?);
+        let router = Router::ask(&options.ways, &node);
         let mut topic = Torrent::topic(InfoHash(options.rid.topic()));
         topic.sources.clone_from(&sources);
         node.follow(Secret(*options.rid.as_bytes()));
@@ -140,6 +157,7 @@ impl Follow {
             options,
             node,
             events,
+            router,
             tick,
             topic,
             sources,
@@ -151,6 +169,7 @@ impl Follow {
             shared: BTreeMap::new(),
             peers: BTreeMap::new(),
             asked: Asked::default(),
+            gathering: Gathering::default(),
             wants: Wants::default(),
             ticks: 0,
             last_traffic: Vec::new(),
@@ -234,6 +253,7 @@ impl Follow {
 
     /// Ends the node in good order: last announces, resume data on the disk.
     pub async fn stop(&mut self) {
+        self.router.end().await;
         self.node.shutdown().await;
     }
 
@@ -258,6 +278,7 @@ impl Follow {
                 self.shared.remove(&conn);
                 self.wants.gone(conn);
                 self.asked.gone(conn);
+                self.gathering.gone(conn);
                 self.ask_next();
             }
             Event::References(reference) => self.referenced(reference).await?,
@@ -315,10 +336,16 @@ impl Follow {
             });
             self.take_up(sealed, there, None).await?;
         }
+        if let Some(said) = self.router.said().await {
+            self.told.push_back(Told::Router(said));
+        }
         self.ticks += 1;
         if self.ticks >= LOOK_AGAIN {
             self.ticks = 0;
             self.notice_loss().await?;
+        }
+        if self.ticks.is_multiple_of(LOOK_AT_PROPOSALS) && !self.options.only_learn {
+            self.gather()?;
         }
         self.ask_next();
         for (conn, want) in self.wants.due(Instant::now()) {
@@ -392,9 +419,15 @@ pub enum Error {
     /// A snapshot cannot be opened.
     #[error(transparent)]
     Snapshot(#[from] snapshot::Error),
+    /// A proposal that is kept.
+    #[error(transparent)]
+    Proposal(#[from] crate::op::proposal::Error),
     /// The chain of reels.
     #[error(transparent)]
     Chain(#[from] gt_pack::chain::Error),
+    /// Another way to peers.
+    #[error(transparent)]
+    Ways(#[from] ways::Error),
     /// The node ended.
     #[error("the node has stopped")]
     Stopped,

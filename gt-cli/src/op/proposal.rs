@@ -23,10 +23,14 @@ use gt_trust::{
     statement,
 };
 
+use crate::believed::Believed;
 use crate::files;
 use crate::held::Held;
 use crate::signing::{self, Sealer};
 use crate::state::{self, Sealed, State};
+
+/// Seals that are looked at: two of each delegate there can be.
+const SEALS: usize = 2 * limits::DELEGATES;
 
 /// A text that was proposed.
 #[derive(Clone, Debug)]
@@ -126,7 +130,15 @@ impl Proposal {
     pub fn read_file(path: &Path) -> Result<Self, Error> {
         let bytes = files::read(path, limits::OFFER_BYTES as u64)?;
         let bytes = bytes.ok_or_else(|| Error::NoFile(path.display().to_string()))?;
-        let objects = small::read(&bytes, &|_| None, &small::Budget::default())
+        Self::from_pack(&bytes)
+    }
+
+    /// Reads what such a file holds, or a peer sent.
+    ///
+    /// # Errors
+    /// [`Error`] where it is no proposal, or more than a stranger may cost.
+    pub fn from_pack(bytes: &[u8]) -> Result<Self, Error> {
+        let objects = small::read(bytes, &|_| None, &small::Budget::default())
             .map_err(|e| Error::File(e.to_string()))?;
         let (mut statement, mut charters) = (None, Vec::new());
         let (mut seals, mut keyring) = (Vec::new(), Vec::new());
@@ -214,6 +226,62 @@ impl Proposal {
         Ok(whole.to_bytes())
     }
 
+    /// Returns what goes to a peer who follows the repository too: these seals,
+    /// and none of the charters before.
+    pub fn for_peers(&self, seals: Vec<Vec<u8>>) -> Vec<u8> {
+        let alone = Self {
+            seals,
+            charters: Vec::new(),
+            charter_seals: Vec::new(),
+            ..self.clone()
+        };
+        alone.to_bytes()
+    }
+
+    /// Returns who has sealed it, each with one seal: delegates of the newest
+    /// charter that is held, and of its own list where it is a charter.
+    ///
+    /// # Errors
+    /// [`Error`] of the state.
+    pub fn sealers(
+        &self,
+        state: &State,
+        rid: Rid,
+        now: Time,
+    ) -> Result<Vec<(Delegate, Vec<u8>)>, Error> {
+        let newest = state.charter()?;
+        let own = match &self.text {
+            Text::Charter(text) => Some(&text.delegates),
+            Text::Statement(_) => None,
+        };
+        let listed: Vec<&Delegate> = newest
+            .iter()
+            .flat_map(|charter| &charter.text.delegates)
+            .chain(own.into_iter().flatten())
+            .collect();
+        let keys: Vec<_> = listed.iter().filter_map(|d| d.openpgp()).collect();
+        let mut keyrings = Held::read(state)?.keyrings();
+        keyrings.push(self.keyring.clone());
+        let mut ring = Keyring::default();
+        for bytes in &keyrings {
+            // What cannot be read names nobody.
+            ring = ring.with(Keyring::parse(bytes, Some(&keys)).unwrap_or_default());
+        }
+        let subject = self.text.subject(rid);
+        let mut found: Vec<(Delegate, Vec<u8>)> = Vec::new();
+        for bytes in self.seals.iter().take(SEALS) {
+            let seal = Seal::parse(bytes).ok().filter(|s| *s.subject() == subject);
+            let Some(by) = seal.and_then(|seal| seal.verify(&ring, now).ok()) else {
+                continue;
+            };
+            let known = found.iter().any(|(who, _)| *who == by.delegate);
+            if listed.contains(&&by.delegate) && !known {
+                found.push((by.delegate, bytes.clone()));
+            }
+        }
+        Ok(found)
+    }
+
     /// Adds what another copy of the same text has.
     pub fn join(&mut self, other: &Self) {
         for seal in &other.seals {
@@ -273,9 +341,15 @@ impl Proposal {
     ///
     /// # Errors
     /// [`Error`] where it would be refused whatever seals came.
-    pub fn settle(&self, state: &State, rid: Rid, now: Time) -> Result<Progress, Error> {
+    pub fn settle(
+        &self,
+        state: &State,
+        rid: Rid,
+        believed: &Believed,
+        now: Time,
+    ) -> Result<Progress, Error> {
         let progress = match &self.text {
-            Text::Statement(text) => self.settle_statement(state, rid, text, now)?,
+            Text::Statement(text) => self.settle_statement(state, rid, text, believed, now)?,
             Text::Charter(text) => self.settle_charter(state, rid, text, now)?,
         };
         match progress.complete {
@@ -290,6 +364,7 @@ impl Proposal {
         state: &State,
         rid: Rid,
         text: &Statement,
+        believed: &Believed,
         now: Time,
     ) -> Result<Progress, Error> {
         let held = Held::read(state)?;
@@ -304,8 +379,21 @@ impl Proposal {
             self.keyring.clone(),
         );
         let receiver = held
-            .receiver(rid, &offer.charters, None, None)?
+            .receiver(rid, &offer.charters, None, believed.narrows())?
             .allow_stale(true);
+        if held.mark() == Some(text.mark()) {
+            // It holds: what comes now is late, and kept beside the others.
+            let late = receiver.late_seals(&offer, now);
+            state.add_seals(&text.identity(), &late)?;
+            let mut all = self.clone();
+            all.seals.extend(held.seals());
+            let sealers = all.sealers(state, rid, now)?;
+            return Ok(Progress {
+                sealed_by: sealers.into_iter().map(|(who, _)| who).collect(),
+                lacks: Vec::new(),
+                complete: true,
+            });
+        }
         match judge(&receiver, &offer, now) {
             Judgement::Accept(fine) => {
                 for link in &fine.charters {

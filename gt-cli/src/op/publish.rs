@@ -20,6 +20,7 @@ use self::found::found;
 use self::plan::{head_after, plan, published_here};
 pub use self::reel::Made;
 use self::reel::{forget_others, make_reel};
+use crate::believed::Believed;
 use crate::convert;
 use crate::git::{self, Git};
 use crate::held::Held;
@@ -44,6 +45,8 @@ pub struct Wish {
     pub prune: bool,
     /// Where gt keeps its own key.
     pub keys: Option<PathBuf>,
+    /// Whose seals count, of the charter's delegates.
+    pub believed: Believed,
     /// Now, in Unix seconds.
     pub now: u64,
 }
@@ -191,7 +194,7 @@ pub fn publish(git: &Git, wish: &Wish, progress: &dyn Progress) -> Result<Publis
     let statement = draft.finish().map_err(|e| Error::Text(e.to_string()))?;
     let mut proposal = Proposal::new(Text::Statement(statement.clone().into()), keyring);
     proposal.seal(&state, &sealer, rid, now)?;
-    let settled = proposal.settle(&state, rid, now)?;
+    let settled = proposal.settle(&state, rid, &wish.believed, now)?;
     if settled.complete {
         forget_others(&mut chain, &state, &statement, &earlier)?;
     }

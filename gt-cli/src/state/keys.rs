@@ -59,6 +59,18 @@ impl State {
         Ok(held.filter(|held| statement.keyring == Some(Identity::of(held))))
     }
 
+    /// Returns the certificates of all delegates, each once, as they go with a
+    /// charter.
+    ///
+    /// # Errors
+    /// What the disk says, or a file that is damaged.
+    pub fn certificates(&self) -> Result<Vec<u8>, Error> {
+        let mut keyrings: Vec<Vec<u8>> = self.keyring()?.into_iter().collect();
+        keyrings.extend(self.remembered_keyrings()?);
+        let keys = crate::op::proposal::openpgp_delegates(self)?;
+        Ok(Keyring::joined(&keyrings, &keys))
+    }
+
     /// Keeps certificates that revoke a delegate's key, whoever they came
     /// from. Returns whether there was room for them.
     ///

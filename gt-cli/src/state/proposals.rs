@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use gt_trust::Identity;
 
-use super::{Error, State, names};
+use super::{Error, State, names, read_seals, write_seals};
 use crate::files;
 use crate::op::proposal::Proposal;
+
+/// When each of the folders was written to last; see [`State::stamp`].
+pub type Stamp = [Option<SystemTime>; 4];
 
 impl State {
     /// Returns what was sealed here at a place.
@@ -100,6 +104,50 @@ impl State {
             }
         }
         Ok(all)
+    }
+
+    /// Returns what changes when proposals, charters, evidence or the seals of
+    /// a statement do: when each folder was written to last. `None` where one of
+    /// them is written to right now, by the clock `now`, and may be again
+    /// within the same moment.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn stamp(&self, now: u64) -> Result<Option<Stamp>, Error> {
+        let mut stamp = [None; 4];
+        let folders = ["proposals", "charters", "evidence", "statements"];
+        for (place, folder) in stamp.iter_mut().zip(folders) {
+            *place = match fs::metadata(self.dir.join(folder)) {
+                Ok(met) => Some(met.modified()?),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+                Err(e) => return Err(e.into()),
+            };
+        }
+        let settled = |at: &SystemTime| {
+            let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+            since.as_secs() + 1 < now
+        };
+        Ok(Some(stamp).filter(|stamp| stamp.iter().flatten().all(settled)))
+    }
+
+    /// Adds seals to a statement that is kept.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn add_seals(&self, identity: &Identity, late: &[Vec<u8>]) -> Result<(), Error> {
+        // Two gts at it would write to one place.
+        let _lock = self.lock_file("mark.lock")?;
+        let path = self.dir.join("statements").join(identity.to_string());
+        if late.is_empty() || !path.exists() {
+            return Ok(());
+        }
+        let mut seals = read_seals(&path)?;
+        for seal in late {
+            if !seals.contains(seal) {
+                seals.push(seal.clone());
+            }
+        }
+        write_seals(&path, &seals)
     }
 
     /// Lets go of a proposal.

@@ -67,6 +67,7 @@ fn show(env: &mut Env, words: &CharterShow) -> Result<(), Failure> {
             "delegates": delegates,
             "threshold": newest.text.threshold,
             "charter-threshold": newest.text.charter_threshold,
+            "pin": state.pin().map_err(unusable)?.map(|pin| pin.to_string()),
             "rules": newest.text.rules.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "charters": charters.iter().map(|c| c.text.identity().to_string()).collect::<Vec<_>>(),
             "rivals": rivals.iter().map(|c| c.text.identity().to_string()).collect::<Vec<_>>(),
@@ -82,6 +83,9 @@ fn show(env: &mut Env, words: &CharterShow) -> Result<(), Failure> {
             .filter(|d| !confirmed.contains(d))
         {
             lines.push(format!("Not confirmed, does not count: {delegate}"));
+        }
+        if let Some(pin) = state.pin().map_err(unusable)? {
+            lines.push(format!("Pinned: {pin}"));
         }
         for rival in &rivals {
             lines.push(format!(
@@ -146,7 +150,10 @@ fn edit(env: &mut Env, words: &CharterEdit) -> Result<(), Failure> {
             ),
         ));
     }
-    let progress = proposal.settle(&state, rid, now).map_err(failed)?;
+    let believed = super::trust::narrows(env, &git, None).map_err(unusable)?;
+    let progress = proposal
+        .settle(&state, rid, &believed, now)
+        .map_err(failed)?;
     if let Some(path) = &words.output {
         let bytes = proposal.for_others(&state).map_err(failed)?;
         files::write(&env.cwd.join(path), &bytes).map_err(unusable)?;

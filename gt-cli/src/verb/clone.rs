@@ -11,6 +11,7 @@ use super::show::{self, Shower};
 use super::{Failure, broken, end, refused, runtime, seed};
 use crate::Env;
 use crate::args::CloneWords;
+use crate::args::ways::Ways;
 use crate::git::{self, Git};
 use crate::op::bring;
 use crate::op::follow::{self, Follow, Places};
@@ -43,6 +44,7 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
                 env.cwd.join(format!("{name}.git"))
             }
         };
+        let believe = words.believe.as_deref();
         let state = prepare_mirror(&git, &folder, address, &words.address)?;
         let options = follow::Options {
             git: git.elsewhere(&folder),
@@ -51,13 +53,16 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
             places: Places::of(address, &words.net.trackers, &words.net.peers).map_err(refused)?,
             listen: words.net.listen.clone(),
             cache: None,
+            believed: super::trust::narrows(env, &git, believe).map_err(broken)?,
             allow_stale: words.allow_stale,
             only_learn: false,
             // Only the statement tells how objects are named.
             prepare: Some(Box::new({
                 let (git, typed) = (git.elsewhere(&folder), words.address.clone());
-                move |format| init_mirror(&git, &typed, format)
+                let believe = words.believe.clone();
+                move |format| init_mirror(&git, &typed, believe.as_deref(), format)
             })),
+            ways: words.net.ways.clone(),
             now: env.now,
         };
         let mut follow = Follow::start(options).await.map_err(broken)?;
@@ -140,13 +145,21 @@ fn prepare_mirror(
 
 /// Makes the bare repository in the folder that `git` stands in, unless that
 /// was done already.
-fn init_mirror(git: &Git, typed: &str, format: ObjectFormat) -> Result<(), git::Error> {
+fn init_mirror(
+    git: &Git,
+    typed: &str,
+    believe: Option<&str>,
+    format: ObjectFormat,
+) -> Result<(), git::Error> {
     if is_prepared(git) {
         return Ok(());
     }
     // The person's configuration may choose another format for new ones.
     let format = format!("--object-format={format}");
     git.ask(["init", "-q", "--bare", &format, "."])?;
+    if let Some(word) = believe {
+        git.ask(["config", "gt.believe", word])?;
+    }
     for (key, value) in [
         ("remote.origin.url", typed),
         ("remote.origin.fetch", "+refs/*:refs/*"),
@@ -199,6 +212,10 @@ fn work_tree(env: &mut Env, words: &CloneWords, mut address: Address) -> Result<
     if words.allow_stale {
         args.push("-c".into());
         args.push("gt.allowStale=true".into());
+    }
+    if let Some(word) = &words.believe {
+        args.push("-c".into());
+        args.push(format!("gt.believe={word}").into());
     }
     args.extend(["--".into(), address.to_string().into(), folder.into()]);
     run_git(&helper_beside(git), &args)
@@ -256,9 +273,15 @@ async fn name_of(
         places: Places::of(address, &words.net.trackers, &words.net.peers).map_err(refused)?,
         listen: Vec::new(),
         cache: Some(place.path().join("cache")),
+        believed: super::trust::narrows(env, git, words.believe.as_deref()).map_err(broken)?,
         allow_stale: words.allow_stale,
         only_learn: true,
         prepare: None,
+        ways: Ways {
+            // This node lives for a moment.
+            map_port: false,
+            ..words.net.ways.clone()
+        },
         now: env.now,
     };
     let mut follow = Follow::start(options).await.map_err(broken)?;

@@ -61,7 +61,8 @@ pub(super) fn seal(env: &mut Env, words: &Endorse, only_charters: bool) -> Resul
         }
         found.seal(&state, &sealer, rid, now).map_err(failed)?;
     }
-    let progress = found.settle(&state, rid, now).map_err(failed)?;
+    let believed = super::trust::narrows(env, &git, None).map_err(unusable)?;
+    let progress = found.settle(&state, rid, &believed, now).map_err(failed)?;
     if let Some(path) = &words.output {
         let bytes = found.for_others(&state).map_err(failed)?;
         files::write(&env.cwd.join(path), &bytes).map_err(unusable)?;
@@ -89,6 +90,17 @@ fn find(env: &Env, state: &State, named: &Path) -> Result<Proposal, Failure> {
         && let Some(kept) = state.proposal(&identity).map_err(unusable)?
     {
         return Ok(kept);
+    }
+    // One that holds may still be sealed.
+    if !path.exists()
+        && let Some(held) = state.accepted().map_err(unusable)?
+        && Some(held.text.identity()) == identity
+    {
+        let keyring = state.keyring_of(&held.text).map_err(unusable)?;
+        let text = Text::Statement(held.text.into());
+        let mut whole = Proposal::new(text, keyring.unwrap_or_default());
+        whole.seals = held.seals;
+        return Ok(whole);
     }
     Proposal::read_file(&path).map_err(failed)
 }

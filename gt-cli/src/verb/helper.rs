@@ -9,6 +9,8 @@ use tokio::runtime::Runtime;
 
 use super::show::Shower;
 use super::{Failure, broken, cache_for, end, refused, runtime};
+use crate::args::ways::Ways;
+use crate::believed::Believed;
 use crate::git::Git;
 use crate::op::bring;
 use crate::op::follow::{self, Follow, Places};
@@ -42,6 +44,7 @@ pub fn run(env: &mut Env) -> Result<(), Failure> {
     };
     let wait = git.config("gt.wait").map_err(broken)?;
     let allow_stale = git.config("gt.allowStale").map_err(broken)?;
+    let believed = super::trust::narrows(env, &git, None).map_err(broken)?;
     let cache = match &place {
         Some(place) => Some(place.path().join("cache")),
         None => cache_for_first(env, &common_dir, &address)?,
@@ -58,6 +61,7 @@ pub fn run(env: &mut Env) -> Result<(), Failure> {
         common_dir,
         git,
         patience: Duration::from_secs(wait.and_then(|w| w.parse().ok()).unwrap_or(WAIT)),
+        believed,
         allow_stale: allow_stale.as_deref() == Some("true"),
         now: env.now,
         shower,
@@ -93,6 +97,7 @@ struct Session<'a> {
     cache: Option<PathBuf>,
     git: Git,
     patience: Duration,
+    believed: Believed,
     allow_stale: bool,
     now: fn() -> u64,
     shower: Shower<'a>,
@@ -122,9 +127,11 @@ impl Session<'_> {
             places,
             listen: Vec::new(),
             cache: self.cache.clone(),
+            believed: self.believed.clone(),
             allow_stale: self.allow_stale,
             only_learn: true,
             prepare: None,
+            ways: Ways::default(),
             now: self.now,
         };
         let mut follow = Follow::start(options).await.map_err(|e| e.to_string())?;

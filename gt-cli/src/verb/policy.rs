@@ -15,7 +15,7 @@ use crate::state::State;
 /// Judges the accepted statement anew, as a newcomer would, and holds the refs
 /// that were named against it. Returns what is wrong.
 pub(super) fn check(
-    _env: &Env,
+    env: &Env,
     git: &Git,
     state: &State,
     names: &[String],
@@ -31,8 +31,9 @@ pub(super) fn check(
         ));
     };
     let held = Held::read(state).map_err(unusable)?;
+    let believed = super::trust::narrows(env, git, None).map_err(unusable)?;
     let receiver = held
-        .receiver(rid, &[], None, None)
+        .receiver(rid, &[], None, believed.narrows())
         .map_err(unusable)?
         .watermark(None)
         .held(None)

@@ -23,6 +23,7 @@ pub fn run(env: &mut Env, words: &Publish) -> Result<(), Failure> {
         force: words.force,
         prune: words.prune,
         keys: env.data_folder().map(|d| d.join("keys")),
+        believed: super::trust::narrows(env, &git, None).map_err(broken)?,
         now: (env.now)(),
     };
     let shown = Shown::new(env);

@@ -97,9 +97,11 @@ pub(super) fn options(
         places,
         listen: net.listen.clone(),
         cache: None,
+        believed: super::trust::narrows(env, git, None).map_err(broken)?,
         allow_stale: false,
         only_learn: false,
         prepare: None,
+        ways: net.ways.clone(),
         now: env.now,
     })
 }

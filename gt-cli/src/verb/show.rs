@@ -114,6 +114,24 @@ fn sentence(told: &Told) -> Option<String> {
         Told::Refused { from, why } => {
             format!("warning: refused what {from} says: {}", plain(why))
         }
+        Told::Gathered {
+            charter,
+            epoch,
+            sequence,
+            identity,
+            seals,
+            holds,
+        } => {
+            let name = match charter {
+                true => format!("charter {epoch}"),
+                false => format!("statement {epoch} {sequence}"),
+            };
+            match holds {
+                true => format!("{name} holds, sealed by {seals}"),
+                false => format!("Proposed: {name}, sealed by {seals}; gt endorse {identity}"),
+            }
+        }
+        Told::Router(said) => plain(said),
         Told::Made(name) => format!("Made {} from what is here", plain(name)),
         Told::Complete { sequence } => format!("Snapshot {sequence} is complete"),
         Told::Refs { sequence, moved } => {

@@ -7,6 +7,7 @@
 mod change;
 mod home;
 mod list;
+mod narrow;
 mod why;
 
 use gt_trust::Fingerprint;
@@ -17,6 +18,8 @@ use crate::args::{Trust, TrustVerb, WebWords};
 use crate::verb::Failure;
 use crate::when;
 use home::Home;
+
+pub(super) use narrow::narrows;
 
 /// Does what the words ask for.
 ///

@@ -5,7 +5,7 @@ use serde_json::Value;
 use gt_trust::key::OwnKey;
 use gt_trust::{Fingerprint, Time};
 
-use crate::world::World;
+use crate::world::{World, with_peer};
 
 const NOW: Time = Time(1_700_000_000);
 
@@ -48,7 +48,9 @@ fn keyrings_are_listed_without_a_home() {
     let armoured = {
         let bytes = std::fs::read(world.path("ann")).unwrap();
         let text = data_encoding::BASE64.encode(&bytes);
-        format!("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{text}\n-----END PGP PUBLIC KEY BLOCK-----\n")
+        format!(
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{text}\n-----END PGP PUBLIC KEY BLOCK-----\n"
+        )
     };
     std::fs::write(world.path("ann"), armoured).unwrap();
     assert!(list(&["--at", "20231114T221500"]).starts_with(&ann));
@@ -87,7 +89,10 @@ fn a_persons_own_trust_is_kept_and_explained() {
     let bob = certificate(&world, "bob", 2);
     let told = world.gt(&["trust", "import", "ann", "bob", "--json"]);
     let value: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((value["read"].as_u64(), value["new"].as_u64()), (Some(2), Some(2)));
+    assert_eq!(
+        (value["read"].as_u64(), value["new"].as_u64()),
+        (Some(2), Some(2))
+    );
     assert_eq!(code(&world, &["trust", "why", &ann]), 2);
     world.gt(&["trust", "add-root", &ann.to_lowercase()]);
     let why: Value = serde_json::from_str(&world.gt(&["trust", "why", &ann, "--json"])).unwrap();
@@ -95,7 +100,10 @@ fn a_persons_own_trust_is_kept_and_explained() {
     assert_eq!(why["user"], "ann <ann@example.org>");
     let (code_of_bob, words) = world.gt_fails(&["trust", "why", &bob]);
     assert_eq!(code_of_bob, 2);
-    assert!(words.contains("nobody whom you know certifies it"), "{words}");
+    assert!(
+        words.contains("nobody whom you know certifies it"),
+        "{words}"
+    );
     assert_eq!(code(&world, &["trust", "path", &bob]), 2);
     assert_eq!(code(&world, &["trust", "why", &"0".repeat(40)]), 2);
 
@@ -129,4 +137,73 @@ fn a_spoilt_cache_changes_no_answer() {
     std::fs::remove_file(&cache).unwrap();
     std::fs::write(world.path("home/data/gittorrent/trust/key"), "short").unwrap();
     assert_eq!(list(), first);
+}
+
+/// A charter's list is narrowed by the person's web of trust where she asks for
+/// it, and only there; the words say whose key it was and how to see why.
+#[test]
+fn the_web_narrows_a_charter_for_who_asks() {
+    let mut world = World::new();
+    world.person("ann");
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    let shown: Value = {
+        let text = world.gt(&["charter", "show", "-C", "work", "--json"]);
+        serde_json::from_str(&text).unwrap()
+    };
+    let delegate = shown["delegates"][0]["delegate"].as_str().unwrap();
+    let ann = delegate.strip_prefix("openpgp:").unwrap().to_uppercase();
+    let (seed, place) = world.seed("work", &[]);
+    let address = with_peer(&address, &place);
+    world.person("bob");
+    world.gt(&["clone", "--mirror", &address, "plain.git"]);
+    world.git(&["config", "--global", "gt.believe", "web"]);
+    for more in [
+        &["--mirror", &address, "narrow-mirror"][..],
+        &[&address, "narrow"],
+    ] {
+        let args = [&["clone", "--wait", "8"], more].concat();
+        let (_, words) = world.gt_fails(&args);
+        assert!(words.contains(delegate), "{words}");
+        assert!(words.contains(&format!("gt trust why {ann}")), "{words}");
+    }
+    // The switch can be turned for one clone.
+    world.gt(&[
+        "clone",
+        "--mirror",
+        "--believe",
+        "charter",
+        &address,
+        "other.git",
+    ]);
+    let kept = world.git(&["-C", "other.git", "config", "gt.believe"]);
+    assert_eq!(kept.trim(), "charter");
+    // Known, but nobody's whom Bob trusts; then she is.
+    world.gt(&["trust", "import", "work/.git/gt/keyring"]);
+    let fetch = |world: &World, wait: &str| {
+        let args = ["fetch", "-C", "plain.git", "--wait", wait, "--peer", &place];
+        world.run(env!("CARGO_BIN_EXE_gt"), &args)
+    };
+    world.person("ann");
+    world.commit("work", "later.txt", "later\n");
+    world.publish("work", &[]);
+    seed.wait_until(|v| v["event"] == "statement" && v["sequence"] == 2);
+    world.person("bob");
+    assert!(!fetch(&world, "8").status.success());
+    assert_ne!(world.refs("plain.git"), world.refs("work"));
+    world.gt(&["trust", "add-root", &ann]);
+    assert!(fetch(&world, "60").status.success());
+    assert_eq!(world.refs("plain.git"), world.refs("work"));
+    world.gt(&["clone", "--mirror", &address, "narrow.git"]);
+    // Ann's own key is believed without a word, by herself.
+    world.person("ann");
+    world.git(&["config", "--global", "gt.believe", "web"]);
+    world.commit("work", "more.txt", "more\n");
+    world.publish("work", &[]);
+    world.git(&["config", "--global", "gt.believe", "nobody"]);
+    let (code, words) = world.gt_fails(&["publish", "-C", "work"]);
+    assert!(
+        code == 2 && words.contains("expected charter or web"),
+        "{words}"
+    );
 }

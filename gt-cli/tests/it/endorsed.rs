@@ -1,5 +1,9 @@
 //! Two of three must agree, and are never online together: files are carried.
 
+use gt_trust::charter::Contents;
+use gt_trust::key::OwnKey;
+use gt_trust::seal::{Subject, Tagger, Unsigned, blob_oid};
+use gt_trust::{Charter, Epoch, ObjectFormat, Time};
 use serde_json::Value;
 
 use crate::world::{World, with_peer};
@@ -263,4 +267,164 @@ fn exit_codes_are_those_of_the_table() {
     world.publish("other", &[]);
     let (_, words) = world.gt_fails(&["charter", "pin", "-C", "other", &"ab".repeat(32)]);
     assert!(words.contains("charter that is held"), "{words}");
+}
+
+/// Two of three, who are never online together, with nothing carried by hand:
+/// whoever follows the repository keeps what was proposed and passes it on.
+#[test]
+fn proposals_travel_from_peer_to_peer() {
+    let mut world = World::new();
+    let (bela, bela_ring) = person(&mut world, "bela");
+    let (carl, carl_ring) = person(&mut world, "carl");
+    world.person("ann");
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    let (seed, place) = world.seed("work", &[]);
+    let address = with_peer(&address, &place);
+    for name in ["bela", "carl", "dora"] {
+        world.person(name);
+        world.gt(&["clone", "--mirror", &address, &format!("{name}.git")]);
+    }
+    drop(seed);
+    // Dora is nobody: she serves, always.
+    let (relay, place) = world.seed("dora.git", &[]);
+    let meet = |world: &World, folder: &str| world.seed(folder, &["--peer", &place]).0;
+    let is = |kind: &'static str, event: &'static str, seals: u64| {
+        move |v: &Value| v["event"] == event && v["kind"] == kind && v["seals"] == seals
+    };
+
+    world.person("ann");
+    let edit = [
+        "charter",
+        "edit",
+        "-C",
+        "work",
+        "--add",
+        &bela,
+        "--add",
+        &carl,
+        "--threshold",
+        "2",
+        "--charter-threshold",
+        "3",
+        "--keyring",
+        &bela_ring,
+        "--keyring",
+        &carl_ring,
+        "--json",
+    ];
+    let charter = json(&world, &edit);
+    let charter = charter["identity"].as_str().unwrap().to_owned();
+    let ann = meet(&world, "work");
+    relay.wait_until(is("charter", "proposal", 1));
+    drop(ann);
+    world.person("bela");
+    let online = meet(&world, "bela.git");
+    let got = online.wait_until(is("charter", "proposal", 1));
+    assert_eq!(got["identity"], charter.as_str());
+    world.gt(&["charter", "endorse", "-C", "bela.git", &charter]);
+    relay.wait_until(is("charter", "proposal", 2));
+    drop(online);
+    world.person("carl");
+    let online = meet(&world, "carl.git");
+    online.wait_until(is("charter", "proposal", 2));
+    world.gt(&["charter", "endorse", "-C", "carl.git", &charter]);
+    relay.wait_until(is("charter", "sealed", 3));
+    drop(online);
+
+    // Ann hears of it, and proposes what is on main now.
+    world.person("ann");
+    let ann = meet(&world, "work");
+    ann.wait_until(is("charter", "sealed", 3));
+    let before = mark(&world, "work/.git");
+    world.commit("work", "later.txt", "later\n");
+    world.publish("work", &[]);
+    let proposed = relay.wait_until(is("statement", "proposal", 1));
+    let identity = proposed["identity"].as_str().unwrap().to_owned();
+    drop(ann);
+    assert_eq!(mark(&world, "work/.git"), before);
+    assert_eq!(mark(&world, "dora.git"), before, "a proposal moves nothing");
+
+    // Bela's seal is the second: it holds, though nobody has its data yet.
+    world.person("bela");
+    let online = meet(&world, "bela.git");
+    online.wait_until(is("statement", "proposal", 1));
+    world.gt(&["endorse", "-C", "bela.git", &identity]);
+    relay.wait_until(|v| v["event"] == "statement");
+    drop(online);
+    assert_ne!(mark(&world, "dora.git"), before);
+    world.person("ann");
+    let ann = meet(&world, "work");
+    relay.wait_for("refs");
+    assert_eq!(world.refs("dora.git"), world.refs("work"));
+    assert_eq!(mark(&world, "dora.git"), mark(&world, "work/.git"));
+    assert_eq!(world.gt(&["endorse", "-C", "work"]), "");
+
+    // Carl comes late: his seal is added to what holds already.
+    world.person("carl");
+    let online = meet(&world, "carl.git");
+    online.wait_until(|v| v["event"] == "statement" && v["from"].is_string());
+    let late = json(&world, &["endorse", "-C", "carl.git", &identity, "--json"]);
+    let sealed_by = late["sealed-by"].as_array().unwrap();
+    assert!(sealed_by.len() == 3 && late["complete"] == true, "{late}");
+    let log = json(&world, &["log", "-C", "carl.git", "--json"]);
+    let seals = &log["statements"][0]["seals"];
+    assert_eq!(seals.as_array().unwrap().len(), 3, "{seals}");
+    relay.wait_until(is("statement", "sealed", 3));
+    ann.wait_until(is("statement", "sealed", 3));
+    drop(online);
+    let log = json(&world, &["log", "-C", "work", "--json"]);
+    let seals = log["statements"][0]["seals"].as_array().unwrap();
+    let by = |who: &str| seals.iter().any(|seal| seal["by"] == who);
+    assert!(seals.len() == 3 && by(&bela) && by(&carl), "{seals:?}");
+}
+
+/// Charters that are more than one pack may hold come in parts, to a newcomer
+/// and to one who is far behind.
+#[test]
+fn a_long_line_of_charters_comes_in_parts() {
+    let mut world = World::new();
+    world.person("ann");
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    let (seed, place) = world.seed("work", &[]);
+    world.gt(&["clone", "--mirror", &with_peer(&address, &place), "old.git"]);
+    drop(seed);
+    let key = std::fs::read(world.path("ann/data/gittorrent/keys/own.asc")).unwrap();
+    let key = OwnKey::import(&key).unwrap();
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap()
+        .as_secs();
+    let folder = world.path("work/.git/gt/charters");
+    let mut charter = Charter::parse(&std::fs::read(folder.join("0")).unwrap()).unwrap();
+    let rid = charter.rid().unwrap();
+    for epoch in 1..=150 {
+        let mut contents: Contents = (*charter).clone();
+        contents.nonce = None;
+        contents.epoch = Epoch(epoch);
+        contents.previous = Some(charter.identity());
+        charter = Charter::new(contents).unwrap();
+        let blob = blob_oid(ObjectFormat::Sha1, charter.as_bytes());
+        let tagger = Tagger::new("Ann", "ann@localhost", Time(now)).unwrap();
+        let unsigned = Unsigned::new(Subject::of_charter(rid, &charter), blob, tagger);
+        let signature = key.sign(unsigned.payload(), Time(now)).unwrap();
+        let seal = unsigned.with_signature(signature.as_bytes()).unwrap();
+        std::fs::write(folder.join(epoch.to_string()), charter.as_bytes()).unwrap();
+        std::fs::write(folder.join(format!("{epoch}.0.seal")), seal.as_bytes()).unwrap();
+    }
+    world.commit("work", "later.txt", "later\n");
+    world.publish("work", &[]);
+    let (_seed, place) = world.seed("work", &[]);
+    let plain = address.split('?').next().unwrap();
+    let address = format!("{plain}?x.pe={place}");
+    world.person("bob");
+    world.gt(&["clone", "--mirror", &address, "new.git"]);
+    world.gt(&["fetch", "-C", "old.git", "--peer", &place]);
+    for mirror in ["new.git", "old.git"] {
+        assert_eq!(world.refs(mirror), world.refs("work"), "{mirror}");
+        let shown = json(&world, &["charter", "show", "-C", mirror, "--json"]);
+        assert_eq!(shown["epoch"], 150, "{mirror}");
+        assert_eq!(shown["delegates"][0]["confirmed"], true);
+    }
 }

@@ -2,6 +2,7 @@
 // A test's unwrap is its verdict.
 #![allow(clippy::unwrap_used)]
 
+mod believed;
 mod brought;
 mod endorsed;
 mod faults;
@@ -21,3 +22,17 @@ mod torrent;
 mod unusual;
 mod verified;
 mod world;
+
+/// A file that is not named above is never compiled, and its tests prove
+/// nothing.
+#[test]
+fn no_file_is_forgotten() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let named = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+    for entry in folder.read_dir().unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let stem = name.strip_suffix(".rs").filter(|stem| *stem != "main");
+        let is_named = |stem: &str| named.lines().any(|line| line == format!("mod {stem};"));
+        assert!(stem.is_none_or(is_named), "{name}");
+    }
+}

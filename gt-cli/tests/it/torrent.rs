@@ -241,3 +241,119 @@ fn a_seed_ends_when_asked_and_a_fetch_says_what_lacks() {
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(get.ask_to_end(Duration::from_secs(10)), Some(1));
 }
+
+/// Every way to peers beside TCP and trackers is off until it is asked for, and
+/// can be asked for of every command that meets peers.
+#[test]
+fn ways_to_peers_are_asked_for() {
+    let world = World::new();
+    for verb in [
+        &["torrent", "get"][..],
+        &["torrent", "seed"],
+        &["seed"],
+        &["clone"],
+        &["fetch"],
+    ] {
+        let help = world.gt(&[verb, &["--help"]].concat());
+        for word in ["--dht", "--utp", "--map-port", "--encryption"] {
+            assert!(help.contains(word), "{verb:?}: {help}");
+        }
+    }
+    let wrong = [
+        "torrent",
+        "get",
+        "magnet:?xt=x",
+        ".",
+        "--encryption",
+        "maybe",
+    ];
+    assert_eq!(world.gt_fails(&wrong).0, 2);
+    let alone = ["torrent", "get", "magnet:?xt=x", ".", "--dht-node", "a:1"];
+    assert_eq!(world.gt_fails(&alone).0, 2);
+}
+
+/// The mark of BEP 47 makes a file run, and both ends may insist on encryption.
+#[test]
+fn what_may_run_runs_and_nothing_goes_in_plain_words() {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new();
+    let mode = |name: &str| {
+        std::fs::metadata(world.path(name))
+            .unwrap()
+            .permissions()
+            .mode()
+    };
+    let files = world.path("files");
+    std::fs::create_dir(&files).unwrap();
+    std::fs::write(files.join("data"), sample(20_000)).unwrap();
+    std::fs::write(files.join("tool"), sample(100_000)).unwrap();
+    std::fs::set_permissions(files.join("tool"), Permissions::from_mode(0o755)).unwrap();
+    world.gt(&["torrent", "create", "files", "-o", "x.torrent"]);
+    let shown = json(&world.gt(&["torrent", "show", "x.torrent", "--json"]));
+    assert_eq!(shown["files"][0].get("executable"), None);
+    assert_eq!(shown["files"][1]["executable"], true);
+    // A torrent of one file has its mark elsewhere.
+    for version in ["--v1", "--v2", "--hybrid"] {
+        world.gt(&[
+            "torrent",
+            "create",
+            "files/tool",
+            "-o",
+            "one.torrent",
+            version,
+        ]);
+        let shown = json(&world.gt(&["torrent", "show", "one.torrent", "--json"]));
+        assert_eq!(shown["files"][0]["executable"], true, "{version}");
+    }
+    let words = [
+        "--listen",
+        "127.0.0.1:0",
+        "--encryption",
+        "require",
+        "--json",
+    ];
+    let seed = world.start(&[&["torrent", "seed", "x.torrent", "."][..], &words].concat());
+    let place = seed.wait_for("listening")["address"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    seed.wait_for("seeding");
+    let get = [
+        "torrent",
+        "get",
+        "x.torrent",
+        "got",
+        "--peer",
+        &place,
+        "--wait",
+        "20",
+    ];
+    let out = world.gt(&[&get[..], &words].concat());
+    assert_eq!(json(out.lines().last().unwrap())["event"], "complete");
+    let rows = out
+        .lines()
+        .map(json)
+        .filter(|line| line["event"] == "peers");
+    let rows: Vec<Value> = rows.collect();
+    assert!(
+        rows.iter().any(|row| row["peers"][0]["address"] == place),
+        "{rows:?}"
+    );
+    let got = mode("got/files/tool");
+    assert_eq!(got & 0o111, (got & 0o444) >> 2);
+    assert_eq!(mode("got/files/data") & 0o111, 0);
+    // Who will not encrypt gets nothing.
+    let plain = [
+        "torrent",
+        "get",
+        "x.torrent",
+        "no",
+        "--peer",
+        &place,
+        "--wait",
+        "2",
+    ];
+    let (code, _) = world.gt_fails(&[&plain[..], &["--encryption", "off"]].concat());
+    assert_eq!(code, 1);
+}

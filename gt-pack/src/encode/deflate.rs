@@ -2,16 +2,53 @@
 
 use zlib_rs::{Deflate, DeflateError, DeflateFlush, Status};
 
+use super::recipe::MAX_DELTA_OBJECT;
+
+/// Bytes of a piece of an object that is larger.
+pub(super) const PIECE: usize = MAX_DELTA_OBJECT as usize;
+
 /// A compressor that is reused: level 6, zlib wrapper, window of 32 KiB.
 ///
 /// Zlib-rs is called itself, at a pinned version, since the bytes of a reel
 /// follow from it; and it is given each object whole, since input in pieces
-/// makes other bytes.
+/// makes other bytes. Only objects above [`PIECE`] come in pieces, of exactly
+/// that length but for the last.
 pub(crate) struct Deflater(Deflate);
 
 impl Deflater {
     pub(crate) fn new() -> Self {
         Self(Deflate::new(6, true, 15))
+    }
+
+    /// Begins with another object.
+    pub(super) fn begin(&mut self) {
+        self.0.reset();
+    }
+
+    /// Takes the next piece of an object, and appends what comes out so far.
+    pub(super) fn piece(&mut self, input: &[u8], is_last: bool, out: &mut Vec<u8>) {
+        let start = self.0.total_in();
+        loop {
+            let read = (self.0.total_in() - start) as usize;
+            let rest = input.get(read..).unwrap_or_default();
+            if rest.is_empty() && !is_last {
+                return;
+            }
+            let flush = match is_last {
+                true => DeflateFlush::Finish,
+                false => DeflateFlush::NoFlush,
+            };
+            let have = out.len();
+            out.resize(have + (1 << 16), 0);
+            let before = self.0.total_out();
+            let status = self.0.compress(rest, &mut out[have..], flush);
+            out.truncate(have + (self.0.total_out() - before) as usize);
+            match status {
+                Ok(Status::StreamEnd) => return,
+                Ok(Status::Ok | Status::BufError) => {}
+                Err(e) => unreachable!("deflate into memory failed: {}", e.as_str()),
+            }
+        }
     }
 
     pub(crate) fn deflate(&mut self, input: &[u8]) -> Vec<u8> {
@@ -75,6 +112,30 @@ mod tests {
                 deflated,
                 "a reset leaves nothing behind"
             );
+        }
+    }
+
+    #[test]
+    fn pieces_inflate_to_the_whole() {
+        let bytes: Vec<u8> = (0..300_000_u32)
+            .map(|n| (n % 251 * (n >> 12)) as u8)
+            .collect();
+        let mut deflater = Deflater::new();
+        for length in [70_000, 100_000, 300_000] {
+            let mut out = b"before".to_vec();
+            deflater.begin();
+            let mut pieces = bytes.chunks(length).peekable();
+            while let Some(piece) = pieces.next() {
+                deflater.piece(piece, pieces.peek().is_none(), &mut out);
+            }
+            let mut back = Vec::new();
+            flate2::read::ZlibDecoder::new(&out[6..])
+                .read_to_end(&mut back)
+                .unwrap();
+            assert_eq!(back, bytes, "pieces of {length}");
+            if length == bytes.len() {
+                assert_eq!(out[6..], deflater.deflate(&bytes));
+            }
         }
     }
 }

@@ -9,10 +9,9 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use gt_vfs::ObjectId;
 use gt_vfs::content::TreeHasher;
 use rayon::prelude::*;
@@ -21,8 +20,8 @@ use super::bases::Base;
 use super::deflate::Deflater;
 use super::delta::Differ;
 use super::plan::Plan;
-use super::recipe::{self, MAX_DELTA_OBJECT, MAX_DEPTH};
-use super::store::Store;
+use super::recipe::{self, MAX_DEPTH};
+use super::store::{Object, Store};
 use super::{Error, Options, Progress, Reel};
 use crate::bundle::Header;
 use crate::entry::{EntryHeader, EntryKind};
@@ -93,7 +92,7 @@ pub(super) fn write(
 }
 
 /// An object that is next to be written, with its bytes where they were read.
-type Waiting = (u32, Option<Bytes>);
+type Waiting = (u32, Option<Object>);
 
 struct Writer<'a> {
     plan: &'a Plan,
@@ -119,9 +118,19 @@ struct Guess {
 /// An object as it will be written: whole, or a delta on a base.
 struct Chosen {
     index: u32,
-    bytes: Bytes,
+    object: Object,
     delta: Option<(Base, Vec<u8>)>,
     deflated: Option<Vec<u8>>,
+}
+
+impl Chosen {
+    /// Returns the length of the object.
+    fn size(&self) -> u64 {
+        match &self.object {
+            Object::Whole(bytes) => bytes.len() as u64,
+            Object::Large(size) => *size,
+        }
+    }
 }
 
 impl Writer<'_> {
@@ -136,16 +145,16 @@ impl Writer<'_> {
         let loaded = waiting.iter().take_while(|(_, b)| b.is_some()).count();
         let batch: Vec<_> = waiting
             .drain(..loaded)
-            .filter_map(|(index, bytes)| Some((index, bytes?)))
+            .filter_map(|(index, object)| Some((index, object?)))
             .collect();
         let guesses: Vec<_> = batch
             .par_iter()
-            .map(|(index, bytes)| self.best(*index, bytes))
+            .map(|(index, object)| self.best(*index, object))
             .collect::<Result<_, _>>()?;
         let mut chosen = batch
             .into_iter()
             .zip(guesses)
-            .map(|((index, bytes), guess)| self.choose(index, bytes, guess))
+            .map(|((index, object), guess)| self.choose(index, object, guess))
             .collect::<Result<Vec<_>, _>>()?;
         let deflated: Vec<_> = chosen
             .par_iter_mut()
@@ -153,8 +162,12 @@ impl Writer<'_> {
                 if let Some(deflated) = object.deflated.take() {
                     return deflated;
                 }
-                let delta = object.delta.as_ref().map(|(_, delta)| &delta[..]);
-                deflate(delta.unwrap_or(&object.bytes))
+                match (&object.delta, &object.object) {
+                    (Some((_, delta)), _) => deflate(delta),
+                    (None, Object::Whole(bytes)) => deflate(bytes),
+                    // In pieces, when it is written.
+                    (None, Object::Large(_)) => Vec::new(),
+                }
             })
             .collect();
         for (object, deflated) in chosen.iter().zip(deflated) {
@@ -174,7 +187,7 @@ impl Writer<'_> {
             .try_for_each(|(index, bytes)| {
                 if loaded.load(Ordering::Relaxed) < BATCH_BYTES || Some(*index) == first {
                     let fetched = self.store.fetch(Base::inside(*index))?;
-                    loaded.fetch_add(fetched.len(), Ordering::Relaxed);
+                    loaded.fetch_add(fetched.held(), Ordering::Relaxed);
                     *bytes = Some(fetched);
                 }
                 Ok(())
@@ -182,15 +195,15 @@ impl Writer<'_> {
     }
 
     /// Returns the delta that the recipe chooses, as far as depths are known.
-    fn best(&self, index: u32, target: &[u8]) -> Result<Guess, Error> {
+    fn best(&self, index: u32, object: &Object) -> Result<Guess, Error> {
         let mut guess = Guess {
             delta: None,
             deflated: None,
             supposed: Vec::new(),
         };
-        if target.len() as u64 > MAX_DELTA_OBJECT {
+        let Object::Whole(target) = object else {
             return Ok(guess);
-        }
+        };
         if self.plan.objects[index as usize].kind == Kind::Commit {
             return self.shortest(index, target, guess);
         }
@@ -202,10 +215,9 @@ impl Writer<'_> {
             if self.depth(base) == UNKNOWN {
                 guess.supposed.push(base);
             }
-            let bytes = self.store.fetch(base)?;
-            if bytes.len() as u64 > MAX_DELTA_OBJECT {
+            let Object::Whole(bytes) = self.store.fetch(base)? else {
                 continue;
-            }
+            };
             if let Some(delta) = delta(&bytes, target, limit) {
                 // The next one has to be shorter.
                 limit = delta.len() - 1;
@@ -235,7 +247,9 @@ impl Writer<'_> {
         for skip in skips.unwrap_or_default() {
             let worth = recipe::worth(skip.saved) as i64;
             let limit = (cost + worth - 1).clamp(0, most as i64);
-            let bytes = self.store.fetch(skip.base)?;
+            let Object::Whole(bytes) = self.store.fetch(skip.base)? else {
+                continue;
+            };
             if let Some(longer) = self::delta(&bytes, target, limit as usize) {
                 cost = longer.len() as i64 - worth;
                 (*base, *delta) = (skip.base, longer);
@@ -257,10 +271,9 @@ impl Writer<'_> {
             if self.depth(base) == UNKNOWN {
                 guess.supposed.push(base);
             }
-            let bytes = self.store.fetch(base)?;
-            if bytes.len() as u64 > MAX_DELTA_OBJECT {
+            let Object::Whole(bytes) = self.store.fetch(base)? else {
                 continue;
-            }
+            };
             if let Some(delta) = delta(&bytes, target, target.len()) {
                 let deflated = deflate(&delta);
                 let link = match base.place() {
@@ -299,9 +312,9 @@ impl Writer<'_> {
 
     /// Makes the choice: the guess, unless a base that was supposed to be
     /// allowed turned out not to be.
-    fn choose(&mut self, index: u32, bytes: Bytes, mut guess: Guess) -> Result<Chosen, Error> {
+    fn choose(&mut self, index: u32, object: Object, mut guess: Guess) -> Result<Chosen, Error> {
         if guess.supposed.iter().any(|b| self.depth(*b) == self.most) {
-            guess = self.best(index, &bytes)?;
+            guess = self.best(index, &object)?;
         }
         for candidate in self.plan.bases.of(index) {
             self.store.used(candidate);
@@ -317,7 +330,7 @@ impl Writer<'_> {
         self.roots[index as usize] = root;
         Ok(Chosen {
             index,
-            bytes,
+            object,
             delta: guess.delta,
             deflated: guess.deflated,
         })
@@ -332,23 +345,49 @@ impl Writer<'_> {
         let planned = &self.plan.objects[object.index as usize];
         let offset = sink.length;
         let (kind, size) = match &object.delta {
-            None => (EntryKind::Whole(planned.kind), object.bytes.len()),
+            None => (EntryKind::Whole(planned.kind), object.size()),
             Some((base, delta)) => {
                 self.deltas += 1;
                 let kind = match base.place() {
                     Ok(inside) => EntryKind::OfsDelta(offset - self.offsets[inside as usize]),
                     Err(outside) => EntryKind::RefDelta(self.plan.outside[outside as usize].id),
                 };
-                (kind, delta.len())
+                (kind, delta.len() as u64)
             }
         };
-        let size = size as u64;
         let mut head = Vec::new();
         EntryHeader { kind, size }.write(&mut head);
         sink.pack(&head)?;
-        sink.pack(deflated)?;
+        match object.object {
+            Object::Large(size) => self.large(object.index, size, sink)?,
+            Object::Whole(_) => sink.pack(deflated)?,
+        }
         self.offsets[object.index as usize] = offset;
         Ok(())
+    }
+}
+
+impl Writer<'_> {
+    /// Writes the stream of a large object, of which a piece at a time lies in
+    /// memory.
+    fn large(&self, index: u32, size: u64, sink: &mut Sink<'_>) -> Result<(), Error> {
+        let mut broken = None;
+        let mut made = Vec::new();
+        let outcome = DEFLATER.with_borrow_mut(|deflater| {
+            deflater.begin();
+            self.store.pieces(index, size, &mut |piece, is_last| {
+                deflater.piece(piece, is_last, &mut made);
+                let written = sink.pack(&made).map_err(|e| {
+                    let kind = e.kind();
+                    broken = Some(e);
+                    kind.into()
+                });
+                made.clear();
+                written
+            })
+        });
+        // That the object cannot be read any further is not its fault then.
+        broken.map_or(outcome, |e| Err(Error::Write(e)))
     }
 }
 
@@ -367,7 +406,7 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
 
 /// Where the bundle goes: every byte is hashed on its way.
 struct Sink<'a> {
-    out: std::io::BufWriter<&'a mut (dyn Write + Send)>,
+    out: io::BufWriter<&'a mut (dyn Write + Send)>,
     sum: FileHasher,
     tree: TreeHasher,
     length: u64,
@@ -376,26 +415,26 @@ struct Sink<'a> {
 impl<'a> Sink<'a> {
     fn new(out: &'a mut (dyn Write + Send), header: &Header) -> Self {
         Self {
-            out: std::io::BufWriter::with_capacity(1 << 17, out),
+            out: io::BufWriter::with_capacity(1 << 17, out),
             sum: FileHasher::new(header.format),
             tree: TreeHasher::new(),
             length: 0,
         }
     }
 
-    fn header(&mut self, header: &Header) -> Result<(), Error> {
+    fn header(&mut self, header: &Header) -> io::Result<()> {
         self.write(&header.write())
     }
 
-    fn pack(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn pack(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.sum.update(bytes);
         self.write(bytes)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.tree.update(bytes);
         self.length += bytes.len() as u64;
-        Ok(self.out.write_all(bytes)?)
+        self.out.write_all(bytes)
     }
 
     fn end(mut self) -> Result<(u64, gt_vfs::Root), Error> {

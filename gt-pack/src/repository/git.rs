@@ -9,7 +9,7 @@ use git2::{ErrorClass, ErrorCode};
 use gt_vfs::{ObjectFormat, ObjectId};
 
 use super::store::Store;
-use super::{Error, Refs, Repository, sha256};
+use super::{Content, Error, Out, Refs, Repository, sha256};
 use crate::Kind;
 
 /// A git repository on the disk, bare or with a work tree.
@@ -68,6 +68,14 @@ impl Repository for GitRepository {
 
     fn read(&self, id: &ObjectId) -> Result<(Kind, Bytes), Error> {
         self.store.read(id)
+    }
+
+    fn read_up_to(&self, id: &ObjectId, most: u64) -> Result<Content, Error> {
+        self.store.read_up_to(id, most)
+    }
+
+    fn stream(&self, id: &ObjectId, out: &mut Out<'_>) -> Result<(Kind, u64), Error> {
+        self.store.stream(id, out)
     }
 
     fn header(&self, id: &ObjectId) -> Result<(Kind, u64), Error> {

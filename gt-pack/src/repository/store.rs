@@ -11,7 +11,7 @@
 mod loose;
 mod pack;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -20,11 +20,11 @@ use bytes::Bytes;
 use gt_vfs::{ObjectFormat, ObjectId};
 
 use self::pack::Pack;
-use super::Error;
 use super::cache::Cache;
+use super::{Content, Error, Out};
 use crate::Kind;
 use crate::delta;
-use crate::entry::EntryKind;
+use crate::entry::{EntryHeader, EntryKind};
 use crate::inflate::Inflater;
 
 /// Bytes of objects that are kept because a delta may stand on them.
@@ -88,6 +88,60 @@ impl Store {
             id,
             |pack, offset| self.object(&pack, offset),
             |path| loose::read(path, id),
+        )
+    }
+
+    /// Returns an object, or kind and size of one that is larger than `most`
+    /// and no delta.
+    pub(super) fn read_up_to(&self, id: &ObjectId, most: u64) -> Result<Content, Error> {
+        let content = |(kind, bytes)| Content::Whole(kind, bytes);
+        self.find(
+            id,
+            |pack, offset| match pack.header_at(offset, &self.shared)?.0 {
+                EntryHeader {
+                    kind: EntryKind::Whole(kind),
+                    size,
+                } if size > most => Ok(Content::Larger(kind, size)),
+                _ => self.object(&pack, offset).map(content),
+            },
+            |path| match loose::header(path)? {
+                (kind, size) if size > most => Ok(Content::Larger(kind, size)),
+                _ => loose::read(path, id).map(content),
+            },
+        )
+    }
+
+    /// Hands out an object in pieces. One that is a delta is made first.
+    pub(super) fn stream(&self, id: &ObjectId, out: &mut Out<'_>) -> Result<(Kind, u64), Error> {
+        // What has been handed out cannot be taken back: no second try then.
+        let begun = Cell::new(false);
+        let out = RefCell::new(|bytes: &[u8]| {
+            begun.set(true);
+            out(bytes)
+        });
+        let again = || io::Error::other("the object broke off before");
+        self.find(
+            id,
+            |pack, offset| {
+                if begun.get() {
+                    return Err(again());
+                }
+                let (header, begin) = pack.header_at(offset, &self.shared)?;
+                if let EntryKind::Whole(kind) = header.kind {
+                    let mut inflater = Inflater::new();
+                    pack.stream(begin, header.size, &mut inflater, &mut *out.borrow_mut())?;
+                    return Ok((kind, header.size));
+                }
+                let (kind, bytes) = self.object(&pack, offset)?;
+                out.borrow_mut()(&bytes)?;
+                Ok((kind, bytes.len() as u64))
+            },
+            |path| {
+                if begun.get() {
+                    return Err(again());
+                }
+                loose::stream(path, id, &mut *out.borrow_mut())
+            },
         )
     }
 

@@ -8,7 +8,6 @@ use super::pass::Pass;
 use super::resolve::Resolver;
 use super::table::{Row, Table};
 use super::{Bases, Entry, Error, Link, Progress, Verified, Visitor};
-use crate::ObjectId;
 use crate::limits::Limits;
 
 /// Resolves the deltas of a pack that was read, which lies in `source`.
@@ -35,13 +34,13 @@ pub(super) fn finish(
         format, limits, &table, &names, visitor, progress, spent, length,
     );
     resolver.inside()?;
-    let asked = resolver.outside(bases)?;
+    let external = resolver.outside(bases)?;
     if let Some((first, count)) = resolver.left_over() {
         return Err(Error::MissingBase { first, count });
     }
     drop(resolver);
-    let outside = table.bases_outside(&asked);
-    let (entries, external) = sorted(&table.into_rows(), &names.settle(), asked, &outside);
+    let outside = table.bases_outside(&external);
+    let entries = sorted(table.into_rows(), names.settle(), &outside);
     if let Some(twice) = entries.windows(2).find(|two| two[0].oid == two[1].oid) {
         return Err(Error::Duplicate(twice[0].oid));
     }
@@ -57,48 +56,53 @@ pub(super) fn finish(
 
 /// Sorts the entries by their names. `outside` says, sorted by entry, which of
 /// the objects outside an entry is a delta on.
-fn sorted(
-    rows: &[Row],
-    names: &Settled,
-    external: Vec<ObjectId>,
-    outside: &[(u32, u32)],
-) -> (Vec<Entry>, Vec<ObjectId>) {
-    // Eight bytes of a name nearly always say all.
-    let mut order: Vec<(u64, u32)> = (0..rows.len() as u32)
-        .map(|place| {
-            let mut prefix = [0; 8];
-            prefix.copy_from_slice(&names.oid(place)[..8]);
-            (u64::from_be_bytes(prefix), place)
-        })
-        .collect();
-    order.par_sort_unstable_by(|a, b| {
-        a.0.cmp(&b.0)
-            .then_with(|| names.oid(a.1).cmp(names.oid(b.1)))
-    });
-    let mut sorted_at = vec![0_u32; rows.len()];
-    for (at, (_, place)) in order.iter().enumerate() {
-        sorted_at[*place as usize] = at as u32;
+///
+/// This is where most memory is in use: what the passes knew of an entry is
+/// given up as soon as it stands in the list.
+fn sorted(mut rows: Vec<Row>, mut names: Settled, outside: &[(u32, u32)]) -> Vec<Entry> {
+    const RUN: usize = 1 << 16;
+    let count = rows.len();
+    let mut entries = Vec::with_capacity(count);
+    while let Some(row) = rows.pop() {
+        let place = rows.len() as u32;
+        entries.extend(entry(&row, place, &names, outside));
+        if rows.len().is_multiple_of(RUN) {
+            rows.shrink_to_fit();
+            names.truncate(rows.len());
+        }
     }
-    let mut entries = Vec::with_capacity(rows.len());
-    entries.extend(order.iter().filter_map(|(_, place)| {
-        let (row, named) = (&rows[*place as usize], names.find(*place)?);
-        let base = match named.base {
-            _ if !row.is_delta() => None,
-            OUTSIDE => {
-                let n = outside.binary_search_by_key(place, |o| o.0).ok()?;
-                Some(Link::Outside(outside[n].1))
-            }
-            base => Some(Link::Inside(sorted_at[base as usize])),
-        };
-        Some(Entry {
-            oid: named.oid,
-            offset: row.offset,
-            crc32: row.crc32,
-            kind: named.kind,
-            size: row.result,
-            base,
-            depth: named.depth,
-        })
-    }));
-    (entries, external)
+    drop((rows, names));
+    entries.par_sort_unstable_by(|a, b| a.oid.cmp(&b.oid));
+    // In the order of the pack, which is that of the offsets, a base has its
+    // place there.
+    let mut sorted_at: Vec<u32> = (0..count as u32).collect();
+    sorted_at.par_sort_unstable_by_key(|at| entries[*at as usize].offset);
+    for entry in &mut entries {
+        if let Some(Link::Inside(base)) = &mut entry.base {
+            *base = sorted_at[*base as usize];
+        }
+    }
+    entries
+}
+
+/// Returns an entry, its base by the place in the pack.
+fn entry(row: &Row, place: u32, names: &Settled, outside: &[(u32, u32)]) -> Option<Entry> {
+    let named = names.find(place)?;
+    let base = match named.base {
+        _ if !row.is_delta() => None,
+        OUTSIDE => {
+            let n = outside.binary_search_by_key(&place, |o| o.0).ok()?;
+            Some(Link::Outside(outside[n].1))
+        }
+        base => Some(Link::Inside(base)),
+    };
+    Some(Entry {
+        oid: named.oid,
+        offset: row.offset,
+        crc32: row.crc32,
+        kind: named.kind,
+        size: row.result,
+        base,
+        depth: named.depth,
+    })
 }

@@ -106,9 +106,9 @@ impl Settled {
         &self.runs[place as usize / RUN][place as usize % RUN * self.width..][..self.width]
     }
 
-    /// Returns the bytes of an entry's name.
-    pub(super) fn oid(&self, place: u32) -> &[u8] {
-        &self.record(place)[..self.width - BESIDE]
+    /// Gives up what is known of the entries from the `count`th on.
+    pub(super) fn truncate(&mut self, count: usize) {
+        self.runs.truncate(count.div_ceil(RUN));
     }
 
     /// Returns what an entry is; `None` where nobody said.

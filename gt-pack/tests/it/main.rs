@@ -22,6 +22,7 @@ mod encode_real;
 mod fsck;
 mod git;
 mod hostile;
+mod huge;
 #[cfg(feature = "git")]
 mod import;
 mod indexes;

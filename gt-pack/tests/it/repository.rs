@@ -1,9 +1,11 @@
 //! Which repositories are read, and which are refused.
 
-use gt_pack::Kind;
-use gt_pack::repository::{Error, GitRepository, Repository};
+use std::io::ErrorKind;
 
-use crate::git::Git;
+use gt_pack::Kind;
+use gt_pack::repository::{Content, Error, GitRepository, Repository};
+
+use crate::git::{Git, text};
 
 #[test]
 fn objects_and_refs_are_those_of_git() {
@@ -184,4 +186,52 @@ fn foreign_owner_repository_refused() {
         Ok(_) if !given_away => {}
         other => panic!("given away: {given_away}, opened: {}", other.is_ok()),
     }
+}
+
+/// Large objects come in pieces, however they lie: loose, whole in a pack, as
+/// a delta; those that are no delta are told by their size before.
+#[test]
+fn objects_come_in_pieces() {
+    let git = Git::init();
+    let lines = text(1, 9_000);
+    git.commit(&[("a", &lines), ("b", "short\n")]);
+    git.commit(&[("a", &format!("{lines}and one more\n"))]);
+    let ids = [git.oid("HEAD:a"), git.oid("HEAD~1:a"), git.oid("HEAD:b")];
+    let check = |deltas: bool| {
+        let repository = GitRepository::open(git.path()).unwrap();
+        let mut told = 0;
+        for id in &ids {
+            let (kind, whole) = repository.read(id).unwrap();
+            let mut pieces = Vec::new();
+            let mut count = 0;
+            let (streamed, size) = repository
+                .stream(id, &mut |piece| {
+                    count += usize::from(!piece.is_empty());
+                    pieces.extend_from_slice(piece);
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!((streamed, size), (kind, whole.len() as u64));
+            assert!(pieces == whole, "{id}");
+            match repository.read_up_to(id, 1_000).unwrap() {
+                Content::Larger(larger, size) => {
+                    assert_eq!((larger, size), (kind, whole.len() as u64));
+                    assert!(size > 1_000 && count > 1, "{size} bytes in {count} pieces");
+                    told += 1;
+                }
+                Content::Whole(small, bytes) => {
+                    assert_eq!((small, &bytes), (kind, &whole));
+                    assert!(deltas || whole.len() <= 1_000);
+                }
+            }
+            let broken = repository.stream(id, &mut |_| Err(ErrorKind::StorageFull.into()));
+            assert!(broken.is_err());
+        }
+        assert_eq!(told, if deltas { 1 } else { 2 });
+    };
+    check(false);
+    git.run(["repack", "-q", "-ad", "--depth=0"]);
+    check(false);
+    git.run(["repack", "-q", "-adf", "--depth=10"]);
+    check(true);
 }

@@ -173,6 +173,65 @@ impl Certificate {
         })
     }
 
+    /// Says how others whom the key itself has named as its revokers have
+    /// revoked it (RFC 9580 section 5.2.3.23); they are looked for `among`
+    /// some certificates. One who is not there cannot be heard.
+    ///
+    /// # Errors
+    /// [`Fault::KeyRevoked`], [`Fault::KeyRetired`] unless that is forgiven, or
+    /// the end of a budget.
+    pub(super) fn revoked_by_others(
+        &self,
+        among: &[Self],
+        forgive: bool,
+        all: &mut Checks,
+    ) -> Result<(), Fault> {
+        let mut others = self
+            .direct
+            .iter()
+            .filter(|packet| packet.typ() == Some(SignatureType::KeyRevocation))
+            .filter(|packet| !names_issuer(packet, &self.primary))
+            .peekable();
+        if others.peek().is_none() {
+            return Ok(());
+        }
+        let mut budget = Budget {
+            left: limits::CERTIFICATE_CHECKS,
+            forgive,
+            all,
+        };
+        let mut revokers = Vec::new();
+        for packet in &self.direct {
+            let named: Vec<Fingerprint> = revokers_named(packet).collect();
+            if named.is_empty() || !names_issuer(packet, &self.primary) {
+                continue;
+            }
+            budget.spend()?;
+            if packet.verify_key(&self.primary).is_ok() {
+                revokers.extend(named);
+            }
+        }
+        let mut retired = false;
+        for packet in others {
+            for revoker in among.iter().filter(|c| revokers.contains(&c.fingerprint)) {
+                if !names_issuer(packet, &revoker.primary) {
+                    continue;
+                }
+                budget.spend()?;
+                let made = packet.verify_key_third_party(&self.primary, &revoker.primary);
+                match made {
+                    Ok(()) if is_soft(packet) => retired = true,
+                    Ok(()) => return Err(Fault::KeyRevoked),
+                    Err(_) => {}
+                }
+            }
+        }
+        match retired && !forgive {
+            true => Err(Fault::KeyRetired),
+            false => Ok(()),
+        }
+    }
+
     /// Tells whether the primary key has revoked itself.
     pub(super) fn is_revoked(&self, checks: &mut Checks) -> bool {
         self.revocations()
@@ -351,6 +410,20 @@ fn is_soft(packet: &Packet) -> bool {
         packet.revocation_reason_code(),
         Some(RevocationCode::KeySuperseded | RevocationCode::KeyRetired)
     )
+}
+
+/// Returns the revokers that a direct signature names.
+fn revokers_named(packet: &Packet) -> impl Iterator<Item = Fingerprint> {
+    let direct = packet.typ() == Some(SignatureType::Key);
+    let config = packet.config().filter(|_| direct);
+    let subs = config.into_iter().flat_map(|c| c.hashed_subpackets());
+    subs.filter_map(|sub| match &sub.data {
+        SubpacketData::RevocationKey(key) => {
+            let print: [u8; 20] = key.fingerprint.as_slice().try_into().ok()?;
+            Some(Fingerprint::V4(print))
+        }
+        _ => None,
+    })
 }
 
 fn made_at(packet: &Packet) -> Option<Time> {

@@ -69,7 +69,7 @@ impl Rings {
             for packet in Packets::new(file).map_while(Result::ok) {
                 if packet.tag == packets::PUBLIC_KEY {
                     if holds {
-                        found.push(candidate(&current));
+                        found.push(self.candidate(&current));
                     }
                     (current, holds) = (Vec::new(), false);
                 }
@@ -79,7 +79,7 @@ impl Rings {
                 current.push(packet);
             }
             if holds {
-                found.push(candidate(&current));
+                found.push(self.candidate(&current));
             }
             if found.len() >= limits::CANDIDATES {
                 found.truncate(limits::CANDIDATES);
@@ -88,10 +88,38 @@ impl Rings {
         }
         found
     }
+
+    /// Reads what a certificate says of itself, and the keys of those who
+    /// revoke it: one of them may be a revoker that it names.
+    fn candidate(&self, packets: &[Packet<'_>]) -> Candidate {
+        let (alone, revokers) = candidate(packets);
+        let Candidate::Ring(ring) = alone else {
+            return alone;
+        };
+        let (mut keys, mut seen) = (Vec::new(), Vec::new());
+        for file in self.files.iter().filter(|_| !revokers.is_empty()) {
+            for packet in Packets::new(file).map_while(Result::ok) {
+                let is_key = packet.tag == packets::PUBLIC_KEY;
+                if is_key
+                    && revokers.iter().any(|id| names(id, packet.body))
+                    && !seen.contains(&packet.body)
+                {
+                    seen.push(packet.body);
+                    push(&packet, &mut keys);
+                }
+            }
+        }
+        match Keyring::parse(&keys, None) {
+            Ok(others) => Candidate::Ring(Box::new(ring.with(others))),
+            // More keys than one certificate has revokers.
+            Err(why) => Candidate::Unusable(why.to_string()),
+        }
+    }
 }
 
-/// Reads what a certificate says of itself.
-fn candidate(packets: &[Packet<'_>]) -> Candidate {
+/// Reads what a certificate says of itself; returns the ids of others who
+/// revoke it besides.
+fn candidate(packets: &[Packet<'_>]) -> (Candidate, Vec<Vec<u8>>) {
     let primary = packets[0];
     let own = packets
         .iter()
@@ -100,6 +128,7 @@ fn candidate(packets: &[Packet<'_>]) -> Candidate {
         .collect::<Vec<_>>();
     let mut bytes = Vec::new();
     let mut revocations = 0;
+    let mut others = Vec::new();
     for packet in packets {
         if packet.tag == packets::SIGNATURE && !is_by(packet.body, &own) {
             let revokes = packet.body.get(1) == Some(&0x20);
@@ -107,17 +136,24 @@ fn candidate(packets: &[Packet<'_>]) -> Candidate {
             if !revokes || revocations > REVOCATIONS {
                 continue;
             }
+            if let Some(packet) = signature::read(packet.body) {
+                let ids = packet.issuer_key_id();
+                others.extend(ids.iter().map(|id| id.as_ref().to_vec()));
+                let prints = packet.issuer_fingerprint();
+                others.extend(prints.iter().map(|print| print.as_bytes().to_vec()));
+            }
         }
         if packet.tag == packets::TRUST {
             continue;
         }
         push(packet, &mut bytes);
     }
-    match Keyring::parse(&bytes, None) {
+    let found = match Keyring::parse(&bytes, None) {
         Ok(ring) if !ring.fingerprints().is_empty() => Candidate::Ring(Box::new(ring)),
         Ok(_) => Candidate::Unsupported(algorithm(primary.body).unwrap_or(0)),
         Err(why) => Candidate::Unusable(why.to_string()),
-    }
+    };
+    (found, others)
 }
 
 /// Tells whether a signature names one of these keys as its maker, or nobody.

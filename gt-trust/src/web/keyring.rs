@@ -170,7 +170,13 @@ impl Keyring {
     pub fn narrow(&self, keys: &[KeyId]) -> Result<key::Keyring, key::Error> {
         let mut bytes = Vec::new();
         let mut taken = Vec::new();
-        for certificate in keys.iter().flat_map(|id| self.holding(*id)) {
+        let named = keys.iter().flat_map(|id| self.holding(*id));
+        // Those who revoke it may be revokers that it names.
+        let revokers = keys.iter().flat_map(|id| self.holding(*id)).flat_map(|c| {
+            let revoked = c.direct.iter().filter(|sig| sig.is_revocation());
+            revoked.flat_map(|sig| self.holding(sig.issuer))
+        });
+        for certificate in named.chain(revokers) {
             let print = certificate.fingerprint();
             if !taken.contains(&print) {
                 taken.push(print);

@@ -5,7 +5,9 @@ use gt_trust::judge::{Evidence, Judgement, Receiver, ReceiverError, Refusal, Sea
 use gt_trust::signature::Fault;
 use gt_trust::{Charter, Keyring, ObjectFormat, Seal, Statement, Time, Watermark, judge, limits};
 
-use crate::publisher::{DAY, NOW, Publisher, accepted, after, name, oid, own_key, refused};
+use crate::publisher::{
+    DAY, NOW, Publisher, accepted, after, name, oid, own_key, refused, seal_with,
+};
 
 /// The first statement and what a receiver remembers of it.
 fn begun(publisher: &Publisher) -> (Statement, Watermark) {
@@ -171,12 +173,42 @@ fn unsealed_is_refused_and_half_sealed_is_a_proposal() {
     assert_eq!(both.sealed_by.len(), 2);
 }
 
+/// A seal that came when the mark had moved already is kept beside the others.
+#[test]
+fn late_seals_are_kept_and_others_are_not() {
+    let publisher = Publisher::several(3, 1);
+    let statement = publisher.first();
+    let won = accepted(publisher.judge(None, &publisher.offer_by(&statement, &[0]), NOW));
+    let receiver = publisher
+        .receiver()
+        .watermark(Some(won.watermark))
+        .held(Some(&statement))
+        .seals(&won.seals)
+        .keyring(&publisher.keyring);
+    let seals: Vec<Vec<u8>> = [0, 1, 1, 2]
+        .iter()
+        .map(|n| publisher.seal(*n, &statement))
+        .collect();
+    let offer = publisher.offer_sealed(&statement, seals.clone());
+    assert_eq!(refused(judge(&receiver, &offer, NOW)), Refusal::Same);
+    let late = receiver.late_seals(&offer, NOW);
+    assert_eq!(late, [seals[1].clone(), seals[3].clone()]);
+    // Neither a stranger's, nor on another text, nor junk.
+    let stranger = seal_with(&statement, NOW, |p| own_key(9).sign(p, NOW).unwrap());
+    let next = publisher.next(&statement, 9, after(1));
+    let junk = vec![stranger, publisher.seal(1, &next), b"junk".to_vec()];
+    let offer = publisher.offer_sealed(&statement, junk);
+    assert!(receiver.late_seals(&offer, NOW).is_empty());
+    let offer = publisher.offer_sealed(&statement, seals);
+    assert!(publisher.receiver().late_seals(&offer, NOW).is_empty());
+}
+
 #[test]
 fn a_seal_by_a_stranger_does_not_count() {
     let publisher = Publisher::one();
     let first = publisher.first();
     let stranger = own_key(9);
-    let seal = crate::publisher::seal_with(&first, NOW, |p| stranger.sign(p, NOW).unwrap());
+    let seal = seal_with(&first, NOW, |p| stranger.sign(p, NOW).unwrap());
     let refusal = refused(publisher.judge(
         None,
         &publisher.offer_sealed(&first, vec![seal.clone()]),
@@ -321,7 +353,7 @@ fn junk_from_1000_peers_bounded_cpu() {
     let (first, held) = begun(&publisher);
     let second = publisher.next(&first, 9, after(1));
     // Forged: the seal of another statement under this one's message.
-    let forged = crate::publisher::seal_with(&second, NOW, |_| {
+    let forged = seal_with(&second, NOW, |_| {
         publisher.keys[0].sign(b"something else", NOW).unwrap()
     });
     let offer = publisher.offer_sealed(&second, vec![forged; 100]);

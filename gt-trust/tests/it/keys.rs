@@ -5,11 +5,11 @@ use gt_trust::judge::{Judgement, Refusal, SealFault};
 use gt_trust::key::OwnKey;
 use gt_trust::signature::{Fault, Signature};
 use gt_trust::{Keyring, Time, limits};
-use pgp::packet::SignatureType;
-use pgp::types::SigningKey;
+use pgp::packet::{RevocationCode, SignatureType, Subpacket, SubpacketData};
+use pgp::types::{KeyDetails as _, Password, RevocationKey, RevocationKeyClass, SigningKey};
 use proptest::prelude::*;
 
-use crate::forge::{self, GOOD, Primary, Says};
+use crate::forge::{self, GOOD, Primary, Says, config};
 use crate::publisher::{DAY, NOW, Publisher, after, own_key, refused, seal_with};
 
 const PAYLOAD: &[u8] = b"payload\n";
@@ -137,6 +137,61 @@ fn revoked_keys_do_not_count() {
         verdict(&owner.certificate(), &owner.secret, NOW, NOW),
         Ok(())
     );
+}
+
+/// Names `revoker` as one who may revoke, and revokes by it.
+fn revoked_by(seed: u8, revoker: &Primary, named: bool, code: Option<RevocationCode>) -> Primary {
+    let mut key = Primary::bare(seed);
+    let mut direct = config(&key.secret, SignatureType::Key, NOW);
+    if named {
+        let print = revoker.secret.fingerprint();
+        let data = SubpacketData::RevocationKey(RevocationKey::new(
+            RevocationKeyClass::Default,
+            revoker.secret.algorithm(),
+            print.as_bytes(),
+        ));
+        direct
+            .hashed_subpackets
+            .push(Subpacket::regular(data).unwrap());
+    }
+    let direct = direct
+        .sign_key(&key.secret, &Password::empty(), &key.public())
+        .unwrap();
+    let mut revokes = config(&revoker.secret, SignatureType::KeyRevocation, NOW);
+    if let Some(code) = code {
+        let data = SubpacketData::RevocationReason(code, Vec::new().into());
+        revokes
+            .hashed_subpackets
+            .push(Subpacket::regular(data).unwrap());
+    }
+    let revokes = revokes
+        .sign_key(&revoker.secret, &Password::empty(), &key.public())
+        .unwrap();
+    key.add(&direct).add(&revokes).certify(GOOD);
+    key
+}
+
+/// Whom a key has named as its revoker may revoke it; nobody else may, and one
+/// whose certificate is not there is not heard.
+#[test]
+fn designated_revokers_revoke() {
+    let revoker = Primary::new(3, GOOD);
+    let ask = |key: &Primary, with: &[u8]| {
+        let ring = [key.certificate(), with.to_vec()].concat();
+        verdict(&ring, &key.secret, NOW, NOW)
+    };
+    let certificate = revoker.certificate();
+    let key = revoked_by(2, &revoker, true, None);
+    assert_eq!(ask(&key, &certificate), Err(Fault::KeyRevoked));
+    assert_eq!(ask(&key, &[]), Ok(()));
+    let retired = revoked_by(2, &revoker, true, Some(RevocationCode::KeyRetired));
+    assert_eq!(ask(&retired, &certificate), Err(Fault::KeyRetired));
+    let unnamed = revoked_by(2, &revoker, false, None);
+    assert_eq!(ask(&unnamed, &certificate), Ok(()));
+    let ring = [key.certificate(), certificate].concat();
+    let ring = Keyring::parse(&ring, None).unwrap();
+    assert!(ring.is_revoked(&key.fingerprint()));
+    assert!(!ring.is_revoked(&revoker.fingerprint()));
 }
 
 #[test]
@@ -447,12 +502,12 @@ fn a_delegate_is_found_by_its_signing_subkey() {
 #[test]
 fn a_signature_may_end() {
     let key = Primary::new(1, GOOD);
-    let mut config = forge::config(&key.secret, SignatureType::Binary, NOW);
+    let mut config = config(&key.secret, SignatureType::Binary, NOW);
     let span = pgp::types::Duration::from_secs(100);
-    let data = pgp::packet::SubpacketData::SignatureExpirationTime(span);
+    let data = SubpacketData::SignatureExpirationTime(span);
     config
         .hashed_subpackets
-        .push(pgp::packet::Subpacket::regular(data).unwrap());
+        .push(Subpacket::regular(data).unwrap());
     let signature = Signature::from_packets(&forge::sign(&key.secret, config, PAYLOAD)).unwrap();
     let ring = Keyring::parse(&key.certificate(), None).unwrap();
     assert!(ring.verify(&signature, PAYLOAD, after(99)).is_ok());

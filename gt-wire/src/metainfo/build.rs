@@ -40,6 +40,10 @@ pub(super) fn info(
     if version != Version::V2 {
         if single {
             set("length", Value::number(geometry.content_length()));
+            let mut file = geometry.files().iter().filter(|f| !f.padding);
+            if let Some(marks) = file.next().and_then(attributes) {
+                set("attr", marks);
+            }
         } else {
             set("files", list(geometry.files()));
         }

@@ -1,5 +1,6 @@
 //! Making a torrent of files: one pass over their bytes, on every core.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use gt_vfs::content::{self, BLOCK, Hash};
@@ -23,6 +24,8 @@ pub struct Create {
     pub piece_length: Option<u64>,
     /// Whether peers may be learnt from trackers only (BEP 27).
     pub private: bool,
+    /// Files that may be run (BEP 47).
+    pub executable: BTreeSet<VPath>,
     /// How many threads hash; by default one for each core.
     pub threads: Option<usize>,
 }
@@ -35,6 +38,7 @@ impl Create {
             version: Version::Hybrid,
             piece_length: None,
             private: false,
+            executable: BTreeSet::new(),
             threads: None,
         }
     }
@@ -119,6 +123,9 @@ impl Create {
             return Err(Error::Field("files", "at least one file").into());
         }
         build::sort(&mut files);
+        for file in &mut files {
+            file.executable = self.executable.contains(&file.path);
+        }
         let total = files.iter().map(|f| f.length).sum();
         if total == 0 {
             return Err(Error::Field("length", "at least one byte in all").into());

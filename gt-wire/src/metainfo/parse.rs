@@ -69,7 +69,7 @@ impl Info {
         }
         names::settle(&mut files);
         if strict && version != Version::V1 {
-            need_layers(&files, piece_length, layers)?;
+            match_layers(&files, piece_length, layers)?;
         }
         let known = || {
             let roots = files.iter().map(|file| file.root.filter(|_| !file.padding));
@@ -116,21 +116,32 @@ fn folder(info: Node<'_>, name: &[u8]) -> Result<VPath, Error> {
     }
 }
 
-/// Checks that there is a layer for each file of more than one piece.
-fn need_layers(
+/// Checks that there is a layer for each file of more than one piece, and none
+/// for anything else (BEP 52). Some makers name the root of a file of one piece
+/// as its own layer.
+fn match_layers(
     files: &[File],
     piece_length: u64,
     layers: &BTreeMap<Root, Vec<Hash>>,
 ) -> Result<(), Error> {
-    let long = files
-        .iter()
-        .filter(|f| !f.padding && f.length > piece_length);
-    for file in long {
-        if !file.root.is_some_and(|root| layers.contains_key(&root)) {
-            return Err(Error::NoLayer(file.path.to_string()));
+    let mut strange: BTreeSet<&Root> = layers.keys().collect();
+    for file in files.iter().filter(|f| !f.padding) {
+        let Some(root) = &file.root else { continue };
+        let layer = layers.get(root);
+        match layer {
+            None if file.length > piece_length => {
+                return Err(Error::NoLayer(file.path.to_string()));
+            }
+            Some(layer) if file.length > piece_length || layer[..] == [root.0] => {
+                strange.remove(root);
+            }
+            _ => {}
         }
     }
-    Ok(())
+    match strange.first() {
+        Some(root) => Err(Error::StrangeLayer(root.to_string())),
+        None => Ok(()),
+    }
 }
 
 fn number(node: Node<'_>, key: &'static str) -> Result<u64, Error> {

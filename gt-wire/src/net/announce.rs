@@ -18,12 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// When a torrent without sources is asked again.
 const NOBODY: Duration = Duration::from_secs(30 * 60);
 
-/// What became of an announce.
+/// What became of an announce. Sources are named by their number.
 pub(super) enum Told {
     /// One source answered.
-    Peers(Source, Vec<SocketAddr>),
+    Peers(usize, Source, Vec<SocketAddr>),
     /// One source did not.
-    Failed(String),
+    Failed(usize, String),
     /// All have answered or failed; when to ask again, if any answered.
     Through(Option<Duration>),
 }
@@ -36,15 +36,18 @@ pub(super) fn announce(
     news: mpsc::Sender<News>,
 ) {
     let mut asked = JoinSet::new();
-    for source in sources {
+    for (number, source) in sources.iter().enumerate() {
         for announce in &announces {
             let (source, announce) = (source.clone(), announce.clone());
             asked.spawn(async move {
-                match tokio::time::timeout(PATIENCE, source.announce(announce)).await {
-                    Ok(Ok(answer)) => Ok((source.kind(), answer)),
+                let kind = source.kind();
+                let answer = tokio::time::timeout(PATIENCE, source.announce(announce)).await;
+                let answer = match answer {
+                    Ok(Ok(answer)) => Ok((kind, answer)),
                     Ok(Err(why)) => Err(why.to_string()),
                     Err(_) => Err(format!("{} took too long", source.name())),
-                }
+                };
+                (number, answer)
             });
         }
     }
@@ -53,14 +56,14 @@ pub(super) fn announce(
         let tell = async |told| news.send(News::Told { torrent, told }).await;
         while let Some(answer) = asked.join_next().await {
             // A source that panicked is one that failed.
-            let answer = answer.unwrap_or_else(|e| Err(e.to_string()));
+            let answer = answer.unwrap_or_else(|e| (usize::MAX, Err(e.to_string())));
             let told = match answer {
-                Ok((kind, answer)) => {
+                (number, Ok((kind, answer))) => {
                     let interval = answer.interval.max(answer.min_interval.unwrap_or_default());
                     again = Some(again.map_or(interval, |other| other.min(interval)));
-                    Told::Peers(kind, answer.peers)
+                    Told::Peers(number, kind, answer.peers)
                 }
-                Err(why) => Told::Failed(why),
+                (number, Err(why)) => Told::Failed(number, why),
             };
             if tell(told).await.is_err() {
                 return;

@@ -149,6 +149,25 @@ impl Lock {
         socket
     }
 
+    /// Connects to somebody who connects to us at this moment (BEP 55), which
+    /// only uTP can do.
+    pub(super) async fn punch(&self, addr: SocketAddr) -> io::Result<Pipe> {
+        #[cfg(feature = "utp")]
+        if self.speaks_utp && self.encryption != Encryption::Require {
+            return self.utp.punch(addr).await;
+        }
+        let _ = addr;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Tells whether it can.
+    pub(super) fn punches(&self) -> bool {
+        #[cfg(feature = "utp")]
+        return self.speaks_utp && self.encryption != Encryption::Require;
+        #[cfg(not(feature = "utp"))]
+        false
+    }
+
     async fn by_tcp(&self, addr: SocketAddr, skey: InfoHash) -> io::Result<Pipe> {
         let offers = match self.encryption {
             Encryption::Off | Encryption::Accept => {

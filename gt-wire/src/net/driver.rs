@@ -88,6 +88,8 @@ pub(super) enum Command {
     Say(ConnId, references::Input),
     Ban(ConnId, String),
     Listen(mpsc::Sender<Event>),
+    /// Where others reach us.
+    Port(u16),
     /// Of one torrent, or of all together.
     Limit(Option<TorrentId>, Limits),
     Stop(oneshot::Sender<()>),
@@ -110,7 +112,8 @@ pub(super) struct Driver {
     feed: Feed,
     behind: bool,
     references: References,
-    rooms: BTreeMap<TorrentId, Room>,
+    /// Boxed, since a tree keeps half as much again free for growth.
+    rooms: BTreeMap<TorrentId, Box<Room>>,
     routes: BTreeMap<InfoHash, TorrentId>,
     links: BTreeMap<ConnId, Link>,
     wakes: BTreeSet<(Duration, TorrentId)>,
@@ -234,14 +237,14 @@ impl Driver {
     fn is_over(&self) -> bool {
         self.stopping.is_some_and(|until| {
             let now = self.now();
-            now >= until || self.rooms.values().all(Room::is_quiet)
+            now >= until || self.rooms.values().all(|room| room.is_quiet())
         })
     }
 
     fn obey(&mut self, command: Command) {
         match command {
             Command::Add(room, answer) => {
-                let _ = answer.send(self.add(*room));
+                let _ = answer.send(self.add(room));
             }
             Command::Peers(torrent, addrs) => {
                 let source = Source::Person;
@@ -258,7 +261,7 @@ impl Driver {
                 }
             },
             Command::Stats(torrent, answer) => {
-                let _ = answer.send(self.rooms.get_mut(&torrent).map(Room::stats));
+                let _ = answer.send(self.rooms.get_mut(&torrent).map(|room| room.stats()));
             }
             Command::Follow(rid) => {
                 self.references.follow(rid);
@@ -271,6 +274,7 @@ impl Driver {
             }
             Command::Ban(conn, why) => self.ban(conn, why),
             Command::Listen(channel) => self.feed.add(channel),
+            Command::Port(port) => self.port = port,
             Command::Limit(torrent, limits) => {
                 let room = torrent.map(|torrent| self.rooms.get(&torrent));
                 let valves = match room {
@@ -291,7 +295,7 @@ impl Driver {
         }
     }
 
-    fn add(&mut self, room: Room) -> Result<TorrentId, AddError> {
+    fn add(&mut self, room: Box<Room>) -> Result<TorrentId, AddError> {
         if self.stopping.is_some() {
             return Err(AddError::Stopped);
         }
@@ -422,7 +426,15 @@ impl Driver {
             up: Valves([self.up.clone(), room.up.clone()]),
             down: Valves([self.down.clone(), room.down.clone()]),
         };
-        let link = Link::start(stream, addr, torrent, conn, seat, way);
+        let datagrams = matches!(
+            stream,
+            Pipe::Other {
+                datagrams: true,
+                ..
+            }
+        );
+        let span = super::trace::peer(&room.span, conn, addr, outgoing);
+        let link = Link::start(stream, addr, torrent, conn, seat, way, span);
         self.links.insert(conn, link);
         let connected = Input::Connected {
             conn,
@@ -430,6 +442,10 @@ impl Driver {
             outgoing,
         };
         self.todo.push_back((torrent, connected));
+        if datagrams {
+            self.todo
+                .push_back((torrent, Input::OverDatagrams { conn }));
+        }
         Some(conn)
     }
 
@@ -480,9 +496,20 @@ impl Driver {
 
     fn told(&mut self, torrent: TorrentId, told: Told) {
         let input = match told {
-            Told::Peers(source, addrs) => Input::Peers { addrs, source },
-            Told::Failed(why) => {
-                self.feed.tell(&Event::SourceFailed { torrent, why });
+            Told::Peers(number, source, addrs) => {
+                if let Some(room) = self.rooms.get_mut(&torrent) {
+                    room.source_told(number, Ok(addrs.len()));
+                }
+                Input::Peers { addrs, source }
+            }
+            Told::Failed(number, why) => {
+                let Some(room) = self.rooms.get_mut(&torrent) else {
+                    return;
+                };
+                room.source_told(number, Err(why.clone()));
+                let event = Event::SourceFailed { torrent, why };
+                super::trace::event(&room.span, &event);
+                self.feed.tell(&event);
                 return;
             }
             Told::Through(interval) => {
@@ -538,7 +565,7 @@ impl Driver {
     /// Forgets a torrent that was stopped and has nothing under way.
     fn leave(&mut self, torrent: TorrentId) {
         let leaves = |room: &Room| room.is_quiet() && !room.leavers.is_empty();
-        if !self.rooms.get(&torrent).is_some_and(leaves) {
+        if !self.rooms.get(&torrent).is_some_and(|room| leaves(room)) {
             return;
         }
         if let Some(room) = self.rooms.remove(&torrent) {

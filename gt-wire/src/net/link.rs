@@ -10,6 +10,7 @@ use bytes::{Buf as _, Bytes};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tracing::Span;
 
 use super::TorrentId;
 use super::driver::News;
@@ -33,6 +34,8 @@ pub(super) const LINGER: Duration = Duration::from_secs(5);
 pub(super) struct Link {
     pub(super) torrent: TorrentId,
     pub(super) addr: SocketAddr,
+    /// Under which whoever listens is told of it.
+    pub(super) span: Span,
     send: mpsc::UnboundedSender<Bytes>,
     reader: AbortHandle,
 }
@@ -56,6 +59,7 @@ impl Link {
         conn: ConnId,
         seat: Seat,
         way: Way,
+        span: Span,
     ) -> Self {
         let (send, queue) = mpsc::unbounded_channel();
         let reader = match stream {
@@ -68,7 +72,7 @@ impl Link {
                 });
                 reader
             }
-            Pipe::Other(stream) => {
+            Pipe::Other { stream, .. } => {
                 let (read, write) = tokio::io::split(stream);
                 let reader = tokio::spawn(pipe::read_all(read, conn, way.clone()));
                 tokio::spawn(async move {
@@ -81,6 +85,7 @@ impl Link {
         Self {
             torrent,
             addr,
+            span,
             send,
             reader: reader.abort_handle(),
         }

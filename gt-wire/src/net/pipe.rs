@@ -25,7 +25,12 @@ pub(super) enum Pipe {
     /// A socket, for which there are quick ways.
     Tcp(TcpStream),
     /// Anything else.
-    Other(Box<dyn Duplex>),
+    Other {
+        /// Its bytes.
+        stream: Box<dyn Duplex>,
+        /// Whether it goes over UDP.
+        datagrams: bool,
+    },
 }
 
 /// Both ways at once.
@@ -39,13 +44,17 @@ impl Pipe {
         if opened.early.is_empty() && opened.incoming.is_none() {
             return Self::Tcp(socket);
         }
-        Self::Other(Box::new(Sealed {
+        let stream = Box::new(Sealed {
             socket,
             early: Bytes::from(opened.early),
             incoming: opened.incoming,
             outgoing: opened.outgoing,
             waiting: BytesMut::new(),
-        }))
+        });
+        Self::Other {
+            stream,
+            datagrams: false,
+        }
     }
 }
 
@@ -57,7 +66,7 @@ impl AsyncRead for Pipe {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_read(context, buf),
-            Self::Other(stream) => Pin::new(stream).poll_read(context, buf),
+            Self::Other { stream, .. } => Pin::new(stream).poll_read(context, buf),
         }
     }
 }

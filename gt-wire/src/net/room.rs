@@ -13,7 +13,7 @@ use super::driver::News;
 use super::mirror::Door;
 use super::store::Store;
 use super::valve::Valve;
-use super::{Limits, MirrorRow, PeerRow, Stats, TorrentId};
+use super::{Limits, MirrorRow, PeerRow, Rates, SourceRow, Stats, TorrentId, trace};
 use crate::geometry::{Block, FileIndex};
 use crate::mirror::Mirror;
 use crate::resume::Resume;
@@ -32,6 +32,9 @@ pub(super) struct Room {
     pub(super) hashes: Vec<InfoHash>,
     pub(super) store: Option<Arc<Store>>,
     pub(super) sources: Vec<Arc<dyn PeerSource>>,
+    /// What each of them last said.
+    said: Vec<SourceRow>,
+    pub(super) span: tracing::Span,
     /// HTTP sources, and those that are open.
     pub(super) mirrors: Vec<Mirror>,
     doors: BTreeMap<MirrorId, Door>,
@@ -67,10 +70,12 @@ impl Room {
     ) -> Self {
         let now = Instant::now();
         Self {
+            span: trace::torrent(hashes.first()),
             swarm,
             hashes,
             store,
             sources,
+            said: Vec::new(),
             mirrors: Vec::new(),
             doors: BTreeMap::new(),
             closed,
@@ -131,6 +136,31 @@ impl Room {
         self.doors.clear();
     }
 
+    /// Notes what a source said, or why it said nothing.
+    pub(super) fn source_told(&mut self, number: usize, said: Result<usize, String>) {
+        if number >= self.sources.len() {
+            return;
+        }
+        self.said
+            .resize_with(self.sources.len(), SourceRow::default);
+        let row = &mut self.said[number];
+        match said {
+            Ok(peers) => (row.peers, row.failed) = (Some(peers), None),
+            Err(why) => row.failed = Some(why),
+        }
+    }
+
+    fn sources(&self) -> Vec<SourceRow> {
+        let named = self.sources.iter().enumerate().map(|(number, source)| {
+            let said = self.said.get(number).cloned().unwrap_or_default();
+            SourceRow {
+                name: source.name(),
+                ..said
+            }
+        });
+        named.collect()
+    }
+
     /// Notes that the resume data is out of date.
     pub(super) fn changed(&mut self, now: Duration, soon: bool) {
         let at = now + if soon { NOTE_SOON } else { NOTE_LATER };
@@ -172,10 +202,17 @@ impl Room {
         let mut table = self.past.clone();
         self.rows.values().for_each(|row| add(&mut table, row));
         let geometry = self.swarm.geometry();
+        let connected = self.swarm.peers();
         Stats {
+            // The sum of nothing is minus zero.
+            rates: Rates {
+                up: connected.iter().map(|peer| peer.up_rate).sum::<f64>() + 0.0,
+                down: connected.iter().map(|peer| peer.down_rate).sum::<f64>() + 0.0,
+            },
+            sources: self.sources(),
             totals: self.swarm.totals(),
             peers: table.into_values().collect(),
-            connected: self.swarm.peers(),
+            connected,
             have: self.swarm.have().map_or(0, |have| have.count()),
             pieces: geometry.map_or(0, |g| g.pieces()),
             complete: self.swarm.is_complete(),

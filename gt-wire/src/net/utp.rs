@@ -5,16 +5,23 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use librqbit_utp::UtpSocketUdp;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::crypt::Lock;
 use super::driver::News;
 use super::listen::{SET_UP, greet};
-use super::pipe::Pipe;
+use super::pipe::{Duplex, Pipe};
 use super::seats::Seats;
+
+/// How long one attempt to call somebody behind a router may take.
+const ATTEMPT: Duration = Duration::from_secs(2);
+
+/// The time between two.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// The socket of a node, once it is bound.
 #[derive(Default)]
@@ -32,9 +39,30 @@ impl Utp {
         let socket = self.0.get().ok_or(io::ErrorKind::NotConnected)?;
         let stream = timeout(SET_UP, socket.connect(addr)).await;
         let stream = stream.map_err(|_| io::ErrorKind::TimedOut)?;
-        stream
-            .map(|stream| Pipe::Other(Box::new(stream)))
-            .map_err(io::Error::other)
+        stream.map(pipe).map_err(io::Error::other)
+    }
+
+    /// Connects to a peer that connects to us: what goes out opens our router
+    /// for what comes in, so the first attempts are lost and others follow
+    /// soon. Within the same time.
+    pub(super) async fn punch(&self, addr: SocketAddr) -> io::Result<Pipe> {
+        let socket = self.0.get().ok_or(io::ErrorKind::NotConnected)?;
+        let tries = async {
+            loop {
+                if let Ok(Ok(stream)) = timeout(ATTEMPT, socket.connect(addr)).await {
+                    return pipe(stream);
+                }
+                sleep(PAUSE).await;
+            }
+        };
+        Ok(timeout(SET_UP, tries).await?)
+    }
+}
+
+fn pipe(stream: impl Duplex + 'static) -> Pipe {
+    Pipe::Other {
+        stream: Box::new(stream),
+        datagrams: true,
     }
 }
 
@@ -56,7 +84,7 @@ pub(super) async fn listen(
         if let Some(seat) = seats.take_lobby(addr.ip()) {
             let (news, lock) = (news.clone(), lock.clone());
             tokio::spawn(async move {
-                let stream = Pipe::Other(Box::new(stream));
+                let stream = pipe(stream);
                 let greeted = timeout(SET_UP, greet(stream, addr, seat, lock));
                 if let Ok(Ok(guest)) = greeted.await {
                     let _ = news.send(News::Guest(Box::new(guest))).await;

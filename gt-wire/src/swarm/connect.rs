@@ -50,6 +50,9 @@ impl Swarm {
         } else {
             None
         };
+        if outgoing {
+            self.call_stands(addr);
+        }
         let room = self.book.linked(addr, outgoing);
         let pieces = self.torrent.as_ref().map(|t| t.geometry.pieces());
         let most = if self.options.fetch_info {
@@ -167,6 +170,7 @@ impl Swarm {
             let speaks = match name.as_str() {
                 crate::metadata::NAME => serves,
                 crate::exchange::NAME => self.exchanges(),
+                crate::punch::NAME => self.punches(),
                 _ => true,
             };
             if speaks {
@@ -287,6 +291,7 @@ impl Swarm {
             torrent.proofs.forget(conn);
         }
         self.forget_dispatch(conn, &link);
+        self.forget_describer(conn);
         let addr = link.addr;
         if !mirror {
             self.event(Event::PeerGone { conn, addr, why });

@@ -44,7 +44,7 @@ pub(super) struct Told {
 impl Link {
     /// Returns where the peer listens, as far as we know.
     pub(super) fn listens(&self) -> Option<SocketAddr> {
-        if self.outgoing {
+        if self.outgoing || self.ways.datagrams {
             return Some(self.addr);
         }
         let port = self.extensions.as_ref()?.port?;
@@ -58,6 +58,13 @@ impl Link {
         }
         if self.is_seed() || self.extensions.as_ref().is_some_and(|e| e.upload_only) {
             traits = traits.and(Traits::UPLOAD_ONLY);
+        }
+        if self.ways.datagrams {
+            traits = traits.and(Traits::UTP);
+        }
+        let said = self.extensions.as_ref();
+        if said.is_some_and(|e| e.number(crate::punch::NAME).is_some()) {
+            traits = traits.and(Traits::HOLE_PUNCH);
         }
         traits
     }
@@ -159,6 +166,7 @@ impl Swarm {
             Ok(news) => news,
             Err(why) => return self.lose(conn, Reason::Protocol(why.to_string()), true),
         };
+        link.ways.told(&news);
         // Two who want nothing have nothing for each other (BEP 21).
         let sated = self.torrent.as_ref().is_some_and(super::Torrent::is_whole);
         let addrs: Vec<SocketAddr> = news

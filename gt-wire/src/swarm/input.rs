@@ -37,6 +37,13 @@ pub enum Input {
         /// The address of the request.
         addr: SocketAddr,
     },
+    /// A connection that stands goes over UDP (BEP 29), so that its address is
+    /// the one at which the peer is met; said after
+    /// [`Connected`](Self::Connected).
+    OverDatagrams {
+        /// Which.
+        conn: ConnId,
+    },
     /// Bytes came; an incoming connection's first ones, by which the driver
     /// found this swarm, among them.
     Received {

@@ -11,6 +11,7 @@ use super::exchange::Told;
 use super::fast::Fast;
 use super::input::ConnId;
 use super::mirrors::Errands;
+use super::punch::Ways;
 use super::stats::Rate;
 use super::turns::Ledger;
 use crate::bitfield::Bitfield;
@@ -35,6 +36,8 @@ pub(super) struct Link {
     pub(super) fast: Fast,
     /// Which peers it and we told each other of.
     pub(super) exchange: Told,
+    /// Whom it lets us meet.
+    pub(super) ways: Ways,
     /// The info dictionary on its way from it.
     pub(super) fetch: Option<Fetch>,
     /// Whether that was begun once.
@@ -128,6 +131,7 @@ impl Link {
             errands: None,
             fast: Fast::default(),
             exchange: Told::default(),
+            ways: Ways::default(),
             fetch: None,
             fetched: false,
             opened: now,

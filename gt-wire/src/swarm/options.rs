@@ -38,6 +38,9 @@ pub struct Options {
     pub mirrors: usize,
     /// Whether peers tell each other of peers (BEP 11).
     pub exchange: bool,
+    /// Whether peers that nobody can reach are met through others (BEP 55):
+    /// the driver must be able to do [`Output::Punch`](super::Output::Punch).
+    pub punch: bool,
     /// Where we listen, told in the extension handshake.
     pub port: Option<u16>,
     /// Our client's name in the extension handshake.
@@ -79,6 +82,7 @@ impl Options {
             private: false,
             mirrors: 0,
             exchange: true,
+            punch: false,
             port: None,
             client: concat!("gittorrent ", env!("CARGO_PKG_VERSION")).to_owned(),
             connections: 80,

@@ -23,6 +23,14 @@ pub enum Output {
         /// Where to.
         addr: SocketAddr,
     },
+    /// Connect to a peer that connects to us at this moment, both through
+    /// routers that let nobody in (BEP 55): over UDP, trying on for some
+    /// seconds. Answered as [`Connect`](Self::Connect); both may be under way
+    /// to one address. Only where [`Options::punch`](super::Options::punch).
+    Punch {
+        /// Where to.
+        addr: SocketAddr,
+    },
     /// Send these bytes after those before, and report by
     /// [`Input::Sent`](super::Input::Sent).
     Send {

@@ -204,6 +204,26 @@ impl Book {
         public.filter_map(rank).max().map(|(_, addr)| addr)
     }
 
+    /// Notes that an address is called because a peer of `teller` said so; it
+    /// is new or waits. Tells whether it may be.
+    pub(super) fn call(&mut self, now: Duration, addr: SocketAddr, teller: IpAddr) -> bool {
+        if !self.entries.contains_key(&addr) {
+            self.hear(now, &[addr], teller);
+        }
+        match self.entries.get_mut(&addr) {
+            Some(entry) if entry.state != State::Linked && !self.banned.contains(&addr) => {
+                entry.state = State::Asked;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Tells whether an address is our own, as far as peers agree on it.
+    pub(super) fn is_me(&self, addr: SocketAddr, port: Option<u16>) -> bool {
+        port == Some(addr.port()) && self.me(addr.is_ipv4()) == Some(addr.ip())
+    }
+
     /// Returns our address in a family, where peers of two places agree.
     fn me(&self, v4: bool) -> Option<IpAddr> {
         let votes = self.seen_as.iter().filter(|(ip, _)| ip.is_ipv4() == v4);

@@ -57,6 +57,14 @@ pub struct PeerStats {
     pub downloaded: u64,
     /// Bytes a second received from it of late.
     pub down_rate: f64,
+    /// Bytes a second sent to it of late.
+    pub up_rate: f64,
+    /// Whether we called it.
+    pub outgoing: bool,
+    /// Whether it goes over UDP (BEP 29).
+    pub datagrams: bool,
+    /// Whether we want something of it, and it of us.
+    pub interested: (bool, bool),
     /// Pieces that it says it has.
     pub pieces: u32,
     /// Requests that it has not answered.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Swarm;
 use super::input::ConnId;
-use super::output::{Event, Output, Reason};
+use super::output::{Output, Reason};
 use crate::bitfield::Bitfield;
 use crate::exchange;
 use crate::extended::Extensions;
@@ -12,6 +12,7 @@ use crate::geometry::{Block, PieceIndex};
 use crate::message::{MAX_EXTENDED, Message};
 use crate::metadata;
 use crate::peer::Heard;
+use crate::punch;
 use crate::turn;
 
 impl Swarm {
@@ -161,6 +162,7 @@ impl Swarm {
         match name.as_str() {
             metadata::NAME => self.hear_metadata(conn, &payload),
             exchange::NAME => self.hear_exchange(conn, &payload),
+            punch::NAME if self.options.punch => self.hear_punch(conn, &payload),
             turn::NAME => self.hear_turn(conn, &payload),
             _ => {
                 let name = name.clone();
@@ -219,64 +221,6 @@ impl Swarm {
         };
         if payload.len() <= MAX_EXTENDED {
             self.say(conn, Message::Extended { id, payload });
-        }
-    }
-
-    fn hear_metadata(&mut self, conn: ConnId, payload: &Bytes) {
-        let message = match metadata::Message::read(payload) {
-            Ok(message) => message,
-            Err(why) => return self.lose(conn, Reason::Protocol(why.to_string()), true),
-        };
-        match message {
-            metadata::Message::Request(part) => {
-                let stuffed = self.links.get(&conn).is_none_or(|l| l.queued > 1 << 20);
-                let answer = match &self.options.info {
-                    Some(info) if !stuffed => metadata::Serve::new(info.clone()).answer(part),
-                    _ => metadata::Message::Reject(part),
-                };
-                self.say_extended(conn, metadata::NAME, answer.write());
-            }
-            metadata::Message::Data { part, total, data } => {
-                let Some(link) = self.links.get_mut(&conn) else {
-                    return;
-                };
-                let Some(fetch) = &mut link.fetch else { return };
-                if !fetch.take(part, total, &data) {
-                    let why = "expected the part of the info dictionary that was asked for";
-                    return self.lose(conn, Reason::Protocol(why.to_owned()), true);
-                }
-                if fetch.is_whole() {
-                    let info = link.fetch.take().map(metadata::Fetch::finish);
-                    let info = info.unwrap_or_default();
-                    self.event(Event::Metadata { conn, info });
-                } else {
-                    self.fetch_info(conn);
-                }
-            }
-            metadata::Message::Reject(_) => {
-                if let Some(link) = self.links.get_mut(&conn) {
-                    link.fetch = None;
-                }
-            }
-            metadata::Message::Unknown => {}
-        }
-    }
-
-    /// Asks for the next part of the info dictionary, where it is wanted.
-    fn fetch_info(&mut self, conn: ConnId) {
-        if self.torrent.is_some() || !self.options.fetch_info {
-            return;
-        }
-        let Some(link) = self.links.get_mut(&conn) else {
-            return;
-        };
-        let size = link.extensions.as_ref().and_then(|e| e.metadata_size);
-        if link.fetch.is_none() && !link.fetched {
-            link.fetch = size.and_then(metadata::Fetch::new);
-            link.fetched = link.fetch.is_some();
-        }
-        if let Some(request) = link.fetch.as_mut().and_then(metadata::Fetch::request) {
-            self.say_extended(conn, metadata::NAME, request.write());
         }
     }
 

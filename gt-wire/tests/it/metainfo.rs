@@ -268,6 +268,69 @@ fn refuses_other_faults() {
     );
 }
 
+/// A v2 torrent of one file of three pieces, with these layers.
+fn layered(layers: &[([u8; 32], Vec<u8>)], length: i64, root: [u8; 32]) -> Vec<u8> {
+    let file = Value::dict([
+        ("length", Value::Integer(length)),
+        ("pieces root", Value::Bytes(root.to_vec())),
+    ]);
+    let tree = Value::dict([("n", Value::dict([("", file)]))]);
+    let info = Value::dict([
+        ("file tree", tree),
+        ("meta version", Value::Integer(2)),
+        ("name", Value::bytes("n")),
+        ("piece length", Value::Integer(16384)),
+    ]);
+    let layers = layers
+        .iter()
+        .map(|(root, layer)| (root.to_vec(), Value::Bytes(layer.clone())));
+    Value::dict([("info", info), ("piece layers", Value::dict(layers))]).encode()
+}
+
+#[test]
+fn layers_are_of_the_torrents_own_files() {
+    let made = Create::new("n")
+        .version(Version::V2)
+        .piece_length(1 << 14)
+        .hash(&files(&[40_000]))
+        .unwrap();
+    let geometry = made.info.geometry();
+    let root = geometry.files()[0].root.unwrap().0;
+    let layer = geometry.layer(FileIndex(0)).unwrap().concat();
+    let own = (root, layer.clone());
+    assert!(Metainfo::read(&layered(std::slice::from_ref(&own), 40_000, root)).is_ok());
+    let strange = ([9; 32], layer.clone());
+    assert!(matches!(
+        Metainfo::read(&layered(&[own.clone(), strange], 40_000, root)),
+        Err(Error::StrangeLayer(_))
+    ));
+    assert!(matches!(
+        Metainfo::read(&layered(&[], 40_000, root)),
+        Err(Error::NoLayer(_))
+    ));
+    // The file of one piece has no layer but, with some makers, its root.
+    let small = (root, root.to_vec());
+    assert!(Metainfo::read(&layered(&[small], 100, root)).is_ok());
+    assert!(Metainfo::read(&layered(&[own], 100, root)).is_err());
+}
+
+#[test]
+fn a_line_end_behind_the_end_hurts_nobody() {
+    let made = Create::new("n").hash(&files(&[100])).unwrap().write();
+    for (tail, reads) in [
+        (&b""[..], true),
+        (b"\n", true),
+        (b"\r\n", true),
+        (b"\n\n", false),
+        (b" ", false),
+        (b"x", false),
+        (b"de", false),
+    ] {
+        let read = Metainfo::read(&[&made[..], tail].concat());
+        assert_eq!(read.is_ok(), reads, "{tail:?}");
+    }
+}
+
 #[test]
 fn refuses_divergent_hybrids() {
     let vfs = files(&[20_000]);

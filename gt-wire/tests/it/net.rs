@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 mod clients;
+mod connections;
 mod encrypted;
 mod exchange;
 mod faults;
@@ -19,6 +20,8 @@ mod interop;
 mod limits;
 mod many;
 mod mirrors;
+#[cfg(feature = "utp")]
+mod punched;
 mod resume;
 #[cfg(feature = "portmap")]
 mod router;
@@ -26,6 +29,7 @@ mod strangers;
 #[cfg(feature = "dht")]
 mod table;
 mod talk;
+mod traced;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

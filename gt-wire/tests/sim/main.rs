@@ -9,9 +9,12 @@
 )]
 
 mod crowd;
+mod described;
 mod garbage;
 mod liars;
+mod punch;
 mod pure;
 mod tables;
 mod topic;
+mod town;
 mod trouble;

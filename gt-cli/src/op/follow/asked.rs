@@ -140,9 +140,15 @@ impl Asked {
         }
     }
 
+    /// Tells whether an answer of this connection is waited for.
+    pub(super) fn is_waiting_for(&self, conn: ConnId) -> bool {
+        let claim = self.claims.get(&conn);
+        claim.is_some_and(|claim| matches!(claim.stage, Stage::Asked { .. }))
+    }
+
     /// Returns whom to ask: nobody while an answer is waited for and is not
-    /// overdue at `now`.
-    pub(super) fn next(&mut self, now: Instant) -> Option<ConnId> {
+    /// overdue at `now`, and nobody of whom something else was asked.
+    pub(super) fn next(&mut self, now: Instant, busy: impl Fn(ConnId) -> bool) -> Option<ConnId> {
         if self
             .now
             .is_some_and(|(_, _, since)| now.saturating_duration_since(since) <= PATIENCE)
@@ -150,8 +156,10 @@ impl Asked {
             return None;
         }
         self.now = None;
-        let open = self.claims.iter().filter(|(_, claim)| {
-            matches!(claim.stage, Stage::Open) && self.held.is_none_or(|held| claim.mark > held)
+        let open = self.claims.iter().filter(|(conn, claim)| {
+            !busy(**conn)
+                && matches!(claim.stage, Stage::Open)
+                && self.held.is_none_or(|held| claim.mark > held)
         });
         open.max_by_key(|(_, claim)| claim.mark)
             .map(|(conn, _)| *conn)
@@ -185,16 +193,16 @@ mod tests {
         asked.sent(ONE);
         assert_eq!(asked.heard(TWO, mark(2)), Heard::Wait);
         assert_eq!(asked.heard(THREE, mark(2)), Heard::Wait);
-        assert_eq!(asked.next(Instant::now()), None);
+        assert_eq!(asked.next(Instant::now(), |_| false), None);
         asked.gone(THREE);
-        assert_eq!(asked.next(Instant::now()), None);
+        assert_eq!(asked.next(Instant::now(), |_| false), None);
         asked.gone(ONE);
-        assert_eq!(asked.next(Instant::now()), Some(TWO));
+        assert_eq!(asked.next(Instant::now(), |_| false), Some(TWO));
         asked.sent(TWO);
         let answer = asked.answered(TWO);
         assert_eq!((answer.held, answer.told), (Some(mark(1)), Some(mark(2))));
         asked.holds(Some(mark(2)));
-        assert_eq!(asked.next(Instant::now()), None);
+        assert_eq!(asked.next(Instant::now(), |_| false), None);
     }
 
     /// Two packs for one want would end the connection of an honest peer.
@@ -205,12 +213,27 @@ mod tests {
         asked.sent(ONE);
         assert_eq!(asked.heard(ONE, mark(3)), Heard::Wait);
         let late = Instant::now() + PATIENCE * 2;
-        assert_eq!(asked.next(late), None);
+        assert_eq!(asked.next(late, |_| false), None);
         let answer = asked.answered(ONE);
         assert_eq!(answer.told, Some(mark(2)));
         // The answer may have been the older of the two.
         asked.holds(Some(mark(2)));
-        assert_eq!(asked.next(late), Some(ONE));
+        assert_eq!(asked.next(late, |_| false), Some(ONE));
+    }
+
+    /// Two answers at once could not be told apart.
+    #[test]
+    fn nobody_is_asked_who_owes_another_answer() {
+        let mut asked = holding(1);
+        asked.heard(ONE, mark(2));
+        asked.heard(TWO, mark(3));
+        let now = Instant::now();
+        assert_eq!(asked.next(now, |conn| conn == TWO), Some(ONE));
+        assert_eq!(asked.next(now, |_| true), None);
+        asked.sent(ONE);
+        assert!(asked.is_waiting_for(ONE) && !asked.is_waiting_for(TWO));
+        asked.answered(ONE);
+        assert!(!asked.is_waiting_for(ONE));
     }
 
     #[test]
@@ -225,7 +248,7 @@ mod tests {
             assert_eq!(asked.heard(TWO, mark(3)), Heard::Again);
             assert_eq!(asked.heard(TWO, mark(1)), Heard::Again);
         }
-        assert_eq!(asked.next(Instant::now()), None);
+        assert_eq!(asked.next(Instant::now(), |_| false), None);
     }
 
     /// Whoever claims the highest number and is silent delays the others, and
@@ -238,12 +261,16 @@ mod tests {
         assert_eq!(asked.heard(TWO, mark(2)), Heard::Wait);
         assert_eq!(asked.heard(THREE, mark(3)), Heard::Wait);
         let late = Instant::now() + PATIENCE * 2;
-        assert_eq!(asked.next(late), Some(THREE));
+        assert_eq!(asked.next(late, |_| false), Some(THREE));
         asked.sent(THREE);
-        assert_eq!(asked.next(late + PATIENCE), Some(TWO));
+        assert_eq!(asked.next(late + PATIENCE, |_| false), Some(TWO));
         asked.answered(THREE);
         asked.holds(Some(mark(3)));
-        assert_eq!(asked.next(late), None, "the other is not above ours");
+        assert_eq!(
+            asked.next(late, |_| false),
+            None,
+            "the other is not above ours"
+        );
     }
 
     #[test]
@@ -255,8 +282,8 @@ mod tests {
         asked.sent(TWO);
         // The first answer still knows what it stands on.
         assert_eq!(asked.answered(ONE).told, Some(mark(2)));
-        assert_eq!(asked.next(Instant::now()), None);
+        assert_eq!(asked.next(Instant::now(), |_| false), None);
         asked.crowded(TWO);
-        assert_eq!(asked.next(Instant::now()), Some(TWO));
+        assert_eq!(asked.next(Instant::now(), |_| false), Some(TWO));
     }
 }

@@ -31,6 +31,7 @@ impl Follow {
         if self.bringing {
             self.open_newest_with(reel).await?;
         }
+        self.gather()?;
         if let Some(have) = self.have() {
             let rid = Secret(*self.options.rid.as_bytes());
             let mut heard = BTreeSet::new();

@@ -6,16 +6,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use gt_pack::small;
-use gt_trust::judge::{Evidence, LineFault, Link, Refusal};
-use gt_trust::offer::{Have, Want};
+use gt_trust::judge::{Evidence, LineFault, Link, Proposal, Refusal, SealFault};
+use gt_trust::offer::{Gathered, Have, Want};
 use gt_trust::seal::Subject;
+use gt_trust::signature::Fault;
 use gt_trust::{Charter, Judgement, Mark, Offer, Seal, Time, judge, limits};
 use gt_wire::references::{Output as Reference, Rid as Secret};
 use gt_wire::swarm::ConnId;
 
 use super::asked::{Answered, Heard};
 use super::wants::{Key, Turn};
-use super::{Error, Follow, RIDES_ALONG};
+use super::{Error, Follow, RIDES_ALONG, line};
 use crate::convert;
 use crate::held::Held;
 use crate::state::{self, Sealed};
@@ -39,6 +40,18 @@ impl Follow {
                 if let Some(have) = self.have() {
                     self.node.send_have(conn, rid, have);
                 }
+                self.tell_all_gathered(conn);
+            }
+            Reference::Have { conn, rid, bytes }
+                if self.is_ours(rid) && Gathered::is_one(&bytes) =>
+            {
+                match Gathered::parse(&bytes) {
+                    Ok(said) if said.rid != self.options.rid => {
+                        self.refuse(conn, "expected a have of this repository, got another's");
+                    }
+                    Ok(said) => self.heard_gathered(conn, said),
+                    Err(e) => self.refuse(conn, &e.to_string()),
+                }
             }
             Reference::Have { conn, rid, bytes } if self.is_ours(rid) => {
                 match Have::parse(&bytes) {
@@ -61,6 +74,7 @@ impl Follow {
             Reference::Crowded { conn, rid } if self.is_ours(rid) => {
                 // It is asked again at the next look, after those who wait.
                 self.asked.crowded(conn);
+                self.gathering.crowded(conn);
             }
             Reference::Pack {
                 conn,
@@ -86,6 +100,8 @@ impl Follow {
     /// whoever is behind hears of ours.
     fn heard(&mut self, conn: ConnId, mark: Mark) {
         match self.asked.heard(conn, mark) {
+            // Its answer to something else comes first; then it is asked.
+            Heard::Ask if self.gathering.is_busy(conn) => {}
             Heard::Ask => self.ask(conn),
             Heard::Known if self.watermark.is_some_and(|ours| ours.mark == mark) => {
                 let addr = self.address_of(conn);
@@ -111,16 +127,18 @@ impl Follow {
 
     /// Asks the next peer, if one is to be asked.
     pub(super) fn ask_next(&mut self) {
-        if let Some(next) = self.asked.next(Instant::now()) {
+        let gathering = &self.gathering;
+        let busy = |conn| gathering.is_busy(conn);
+        if let Some(next) = self.asked.next(Instant::now(), busy) {
             self.ask(next);
         }
+        self.ask_gathered();
     }
 
     /// Asks a peer for what it told of.
     pub(super) fn ask(&mut self, conn: ConnId) {
-        let held = self.watermark.map(|w| w.mark);
         self.asked.sent(conn);
-        let want = Want::new(self.options.rid, held);
+        let want = Want::new(self.options.rid, self.holds());
         let rid = Secret(*self.options.rid.as_bytes());
         self.node.send_want(conn, rid, want.to_bytes().into());
     }
@@ -131,7 +149,7 @@ impl Follow {
     }
 
     /// Ends a connection whose payload failed.
-    fn refuse(&mut self, conn: ConnId, why: &str) {
+    pub(super) fn refuse(&mut self, conn: ConnId, why: &str) {
         let from = self.address_of(conn);
         self.node.ban(conn, why);
         self.told.push_back(Told::Refused {
@@ -147,18 +165,28 @@ impl Follow {
         let Some(newest) = self.newest.as_ref().filter(|_| !self.charters.is_empty()) else {
             return Ok(());
         };
+        let rid = Secret(*self.options.rid.as_bytes());
+        if let Some(text) = &want.text
+            && let Some(pack) = self.gathered_pack(text)?
+        {
+            self.node.send_pack(conn, rid, pack, None);
+            return Ok(());
+        }
         let held = match &want.held {
             Some(mark) => self.options.state.statement(&mark.identity)?,
             None => None,
         };
-        let offer = Offer::new(
-            self.charters
-                .iter()
-                .map(|c| c.text.as_bytes().to_vec())
-                .collect(),
+        // Those before are held at the other end, and believed.
+        let known = want.held.map_or(0, |mark| mark.epoch.0);
+        let line: Vec<_> = self
+            .charters
+            .iter()
+            .filter(|charter| charter.text.epoch.0 >= known)
+            .collect();
+        let whole = Offer::new(
+            line.iter().map(|c| c.text.as_bytes().to_vec()).collect(),
             newest.text.as_bytes().to_vec(),
-            self.charters
-                .iter()
+            line.iter()
                 .flat_map(|charter| &charter.seals)
                 .chain(&newest.seals)
                 .cloned()
@@ -169,6 +197,11 @@ impl Follow {
                 .keyring_of(&newest.text)?
                 .unwrap_or_default(),
         );
+        let is_part = line.len() > 1 && !whole.fits();
+        let offer = match is_part {
+            true => line::part(&line, &self.options.state.certificates()?),
+            false => whole,
+        };
         let objects: Vec<small::Object> = offer
             .objects()
             .into_iter()
@@ -185,8 +218,8 @@ impl Follow {
         let reel = held
             .as_ref()
             .and_then(|held| self.small_reel(&held.text, &newest.text))
-            .or_else(|| self.snapshots.back()?.headers(RIDES_ALONG));
-        let rid = Secret(*self.options.rid.as_bytes());
+            .or_else(|| self.snapshots.back()?.headers(RIDES_ALONG))
+            .filter(|_| want.text.is_none() && !is_part);
         self.node.send_pack(conn, rid, pack.into(), reel);
         Ok(())
     }
@@ -213,6 +246,11 @@ impl Follow {
         pack: &[u8],
         reel: Option<Bytes>,
     ) -> Result<(), Error> {
+        if let Some(mark) = self.gathering.answered(conn) {
+            let done = self.gathered(conn, mark, pack).await;
+            self.ask_next();
+            return done;
+        }
         let asked = self.asked.answered(conn);
         let done = self.judge_pack(conn, pack, reel, asked).await;
         self.ask_next();
@@ -227,14 +265,25 @@ impl Follow {
         asked: Answered,
     ) -> Result<(), Error> {
         let offer = match self.read_offer(pack, asked.held) {
+            Ok(offer) if offer.statement.is_empty() => return self.line_part(conn, &offer),
             Ok(offer) => offer,
             Err(why) => {
                 self.refuse(conn, &why);
                 return Ok(());
             }
         };
+        self.judge_offer(conn, &offer, reel, asked).await
+    }
+
+    pub(super) async fn judge_offer(
+        &mut self,
+        conn: ConnId,
+        offer: &Offer,
+        reel: Option<Bytes>,
+        asked: Answered,
+    ) -> Result<(), Error> {
         let now = (self.options.now)();
-        let judgement = match self.judge(&offer, Time(now)) {
+        let judgement = match self.judge(offer, Time(now)) {
             Ok(judgement) => judgement,
             Err(Unjudged::State(e)) => return Err(e.into()),
             Err(Unjudged::Offer(why)) => {
@@ -245,7 +294,7 @@ impl Follow {
         let from = self.address_of(conn);
         // Whatever becomes of the rest: a revocation is never forgotten, and
         // neither is evidence.
-        self.keep_news(&offer, Time(now))?;
+        self.keep_news(offer, Time(now))?;
         match judgement {
             Judgement::Accept(accepted) => {
                 // Others would refuse the statement without them.
@@ -309,7 +358,14 @@ impl Follow {
                 }
                 Refusal::LostRace { ref evidence, .. } => self.keep_evidence(evidence)?,
                 Refusal::Line(LineFault::TwoCharters { .. }) => {
-                    self.keep_rivals(&offer)?;
+                    self.keep_rivals(offer)?;
+                    self.told.push_back(Told::Refused {
+                        from,
+                        why: refusal.to_string(),
+                    });
+                }
+                // The peer is honest, and others believe whom we do not.
+                Refusal::NoSeal { ref faults } if faults.iter().any(is_disbelief) => {
                     self.told.push_back(Told::Refused {
                         from,
                         why: refusal.to_string(),
@@ -317,14 +373,18 @@ impl Follow {
                 }
                 other => self.refuse(conn, &other.to_string()),
             },
-            Judgement::Proposal(proposal) => self.told.push_back(Told::Refused {
-                from,
-                why: format!(
-                    "expected {} seals, got {}: a proposal moves nothing",
-                    proposal.needed,
-                    proposal.sealed_by.len()
-                ),
-            }),
+            Judgement::Proposal(proposal) => {
+                // It was told of as the newest; else it is what it was called.
+                if asked.told.is_some() {
+                    self.told.push_back(Told::Refused {
+                        from,
+                        why: too_few(&proposal),
+                    });
+                }
+                if self.watermark.is_some() {
+                    self.keep_waiting(offer, &proposal)?;
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -345,7 +405,7 @@ impl Follow {
                 self.options.rid,
                 &offer.charters,
                 self.options.places.pin,
-                None,
+                self.options.believed.narrows(),
             )
             .map_err(|e| Unjudged::Offer(e.to_string()))?
             .allow_stale(self.options.allow_stale);
@@ -354,7 +414,7 @@ impl Follow {
 
     /// Keeps the charters by which a statement was judged, and reads them
     /// back, so that what serves others is what lies there.
-    fn keep_charters(&mut self, links: &[Link]) -> Result<(), Error> {
+    pub(super) fn keep_charters(&mut self, links: &[Link]) -> Result<(), Error> {
         let state = &self.options.state;
         for link in links {
             let epoch = usize::try_from(link.charter.epoch.0).unwrap_or(usize::MAX);
@@ -394,7 +454,7 @@ impl Follow {
 
     /// Keeps the certificates of an offer if they revoke what nothing held
     /// does, and seals in it by which a delegate has equivocated.
-    fn keep_news(&self, offer: &Offer, now: Time) -> Result<(), Error> {
+    pub(super) fn keep_news(&self, offer: &Offer, now: Time) -> Result<(), Error> {
         let state = &self.options.state;
         if offer.keyring.is_empty() || self.charters.is_empty() {
             return Ok(());
@@ -412,7 +472,7 @@ impl Follow {
     }
 
     /// Keeps charters that contradict those held, to be shown.
-    fn keep_rivals(&self, offer: &Offer) -> Result<(), Error> {
+    pub(super) fn keep_rivals(&self, offer: &Offer) -> Result<(), Error> {
         for bytes in &offer.charters {
             let Ok(charter) = Charter::parse(bytes) else {
                 continue;
@@ -432,7 +492,7 @@ impl Follow {
         Ok(())
     }
 
-    fn keep_evidence(&self, evidence: &[Evidence]) -> Result<(), state::Error> {
+    pub(super) fn keep_evidence(&self, evidence: &[Evidence]) -> Result<(), state::Error> {
         for evidence in evidence {
             let [one, other] = evidence.marks();
             let name = format!("{}-{}", one.identity, other.identity);
@@ -473,8 +533,26 @@ impl Follow {
                 Ok(gt_trust::offer::Object::new(kind, object.bytes))
             })
             .collect::<Result<Vec<_>, String>>()?;
-        Offer::from_objects(objects).map_err(|e| e.to_string())
+        Offer::part_from_objects(objects).map_err(|e| e.to_string())
     }
+}
+
+/// Says what a statement lacks, and whose seals did not count here.
+fn too_few(proposal: &Proposal) -> String {
+    let mut words = format!(
+        "expected {} seals, got {}: a proposal moves nothing",
+        proposal.needed,
+        proposal.sealed_by.len()
+    );
+    for fault in proposal.faults.iter().filter(|fault| is_disbelief(fault)) {
+        words.push_str(&format!("; {fault}"));
+    }
+    words
+}
+
+/// Tells whether a seal is good, by a delegate whom the person does not believe.
+fn is_disbelief(fault: &SealFault) -> bool {
+    matches!(fault, SealFault::Signature(Fault::NotBelieved(..)))
 }
 
 /// Why an offer was not judged.

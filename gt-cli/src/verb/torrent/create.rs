@@ -1,7 +1,9 @@
 //! `gt torrent create`.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use gt_vfs::{Folder, VPath, Vfs};
@@ -44,6 +46,18 @@ pub(super) fn run(env: &mut Env, words: &Create) -> Result<(), Failure> {
     });
     plan.piece_length = words.piece;
     plan.private = words.private;
+    let folder = match path.is_dir() {
+        true => path.as_path(),
+        false => path.parent().unwrap_or(Path::new("/")),
+    };
+    for entry in vfs.list().map_err(broken)? {
+        // A file that goes meanwhile is told of when it is hashed.
+        let found = folder.join(OsStr::from_bytes(entry.path.as_bytes()));
+        let mode = std::fs::symlink_metadata(found).map_or(0, |found| found.permissions().mode());
+        if mode & 0o100 != 0 {
+            plan.executable.insert(entry.path);
+        }
+    }
     let mut made = hash(env, &plan, &*vfs)?;
     made.trackers = words.trackers.iter().map(|url| vec![url.clone()]).collect();
     made.web_seeds.clone_from(&words.web_seeds);
@@ -88,5 +102,5 @@ fn hash(env: &mut Env, plan: &Plan, vfs: &dyn Vfs) -> Result<Metainfo, Failure> 
 fn with_suffix(name: &[u8]) -> PathBuf {
     let mut name = name.to_vec();
     name.extend_from_slice(b".torrent");
-    PathBuf::from(std::ffi::OsStr::from_bytes(&name))
+    PathBuf::from(OsStr::from_bytes(&name))
 }

@@ -34,14 +34,14 @@ pub(super) fn run(env: &mut Env, words: &Get) -> Result<(), Failure> {
         };
         match ended {
             Some(Ok(torrent)) if words.stay => {
-                swarm::stay(env, &mut swarm, torrent, words.net.json, began).await
+                swarm::stay(env, &mut swarm, torrent, &words.net, began).await
             }
             Some(ended) => {
-                swarm.node.shutdown().await;
+                swarm.end().await;
                 ended.map(|_| ())
             }
             None => {
-                swarm.node.shutdown().await;
+                swarm.end().await;
                 Err(refused("asked to end before everything was here"))
             }
         }
@@ -90,6 +90,8 @@ async fn fetch(
     let torrent = swarm.add(swarm.with_sources(torrent)).await?;
     swarm.node.add_peers(torrent, &peers);
     complete(env, swarm, words, torrent).await?;
+    place::let_run(folder, info)
+        .map_err(|e| Failure::Broken(format!("cannot let a file run: {e}")))?;
     Ok(torrent)
 }
 
@@ -201,7 +203,10 @@ async fn complete(
                 }
                 None => return Err(broken("the node has stopped")),
             },
-            _ = ticks.tick() => swarm.node.stats(torrent).await,
+            _ = ticks.tick() => {
+                swarm.hear_router(env, &words.net).await?;
+                swarm.node.stats(torrent).await
+            }
         };
         let Some(stats) = stats else {
             return Err(broken("the node has stopped"));

@@ -1,8 +1,10 @@
 //! Where a torrent's files lie: a folder of the torrent's name, or one file.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,6 +59,28 @@ pub(super) fn store(folder: &Path, info: &Info, make: bool) -> Result<Arc<dyn Vf
         Some(path) => Arc::new(Only::new(root, path)),
         None => Arc::new(root),
     })
+}
+
+/// Lets those files run that the torrent marks so (BEP 47), for everybody who
+/// may read them. What is not there whole, or is no plain file, is left alone.
+pub(super) fn let_run(folder: &Path, info: &Info) -> io::Result<()> {
+    let root = match info.single() {
+        Some(_) => folder.to_path_buf(),
+        None => root_of(folder, info, true),
+    };
+    let files = info.geometry().files().iter();
+    for file in files.filter(|f| f.executable && !f.padding) {
+        let path = root.join(OsStr::from_bytes(file.path.as_bytes()));
+        let Ok(found) = std::fs::symlink_metadata(&path) else {
+            continue;
+        };
+        let mode = found.permissions().mode();
+        let runs = mode | (mode & 0o444) >> 2;
+        if found.is_file() && found.len() == file.length && runs != mode {
+            std::fs::set_permissions(&path, Permissions::from_mode(runs))?;
+        }
+    }
+    Ok(())
 }
 
 /// Files of a torrent of several lie in a folder of its name; whoever names

@@ -67,5 +67,5 @@ async fn serve(
     let pieces = metainfo.info.geometry().pieces();
     let line = json!({"event": "seeding", "name": name, "pieces": pieces});
     swarm::tell(env, as_json, &line, || format!("Seeding {name}"))?;
-    swarm::stay(env, swarm, torrent, as_json, Instant::now()).await
+    swarm::stay(env, swarm, torrent, &words.net, Instant::now()).await
 }

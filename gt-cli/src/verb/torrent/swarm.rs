@@ -22,15 +22,21 @@ use super::plain;
 use crate::Env;
 use crate::args::torrent::Net;
 use crate::meter::{Meter, size};
+use crate::op::ways::{self, Router};
 
 /// How often figures are asked for.
 pub(super) const FIGURES: Duration = Duration::from_millis(500);
+
+/// How often everybody who takes part is told of, by `--json`.
+const ROWS: Duration = Duration::from_secs(5);
 
 /// A running node.
 pub(super) struct Swarm {
     pub(super) node: Node,
     pub(super) events: mpsc::Receiver<Event>,
     tiers: Vec<Vec<Arc<dyn PeerSource>>>,
+    table: Option<Arc<dyn PeerSource>>,
+    router: Router,
 }
 
 impl Swarm {
@@ -48,9 +54,12 @@ impl Swarm {
         }
         options.limits.up = net.limit_up;
         options.limits.down = net.limit_down;
+        ways::tune(&net.ways, &mut options).map_err(broken)?;
         let node = Node::start(options).map_err(broken)?;
         let swarm = Self {
             events: node.events(),
+            router: Router::ask(&net.ways, &node),
+            table: ways::table(&net.ways).map_err(broken)?,
             node,
             tiers: Vec::new(),
         };
@@ -94,7 +103,10 @@ impl Swarm {
     }
 
     /// Returns a torrent with what is known of its peers.
-    pub(super) fn with_sources(&self, torrent: Torrent) -> Torrent {
+    pub(super) fn with_sources(&self, mut torrent: Torrent) -> Torrent {
+        if let Some(table) = &self.table {
+            torrent = torrent.source(Arc::clone(table));
+        }
         if self.tiers.is_empty() {
             return torrent;
         }
@@ -124,6 +136,24 @@ impl Swarm {
         Ok(torrent)
     }
 
+    /// Tells what came of asking the router, when it is known.
+    pub(super) async fn hear_router(&mut self, env: &mut Env, net: &Net) -> Result<(), Failure> {
+        match self.router.said().await {
+            Some(said) => {
+                let said = plain(&said);
+                let line = json!({"event": "router", "said": said});
+                tell(env, net.json, &line, || said.clone())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the node in good order.
+    pub(super) async fn end(&mut self) {
+        self.router.end().await;
+        self.node.shutdown().await;
+    }
+
     pub(super) async fn add(&self, torrent: Torrent) -> Result<TorrentId, Failure> {
         self.node.add(torrent).await.map_err(|e| match e {
             AddError::Occupied { .. } => refused(plain(&e.to_string())),
@@ -147,9 +177,10 @@ pub(super) async fn stay(
     env: &mut Env,
     swarm: &mut Swarm,
     torrent: TorrentId,
-    as_json: bool,
+    net: &Net,
     began: Instant,
 ) -> Result<(), Failure> {
+    let as_json = net.json;
     let mut figures = Figures::new(env, "Seeding pieces");
     let mut asked = std::pin::pin!(asked_to_end());
     let mut ticks = tokio::time::interval(FIGURES);
@@ -162,6 +193,7 @@ pub(super) async fn stay(
                 None => break Some("the node has stopped".to_owned()),
             },
             _ = ticks.tick() => {
+                swarm.hear_router(env, net).await?;
                 if let Some(stats) = swarm.node.stats(torrent).await {
                     figures.show(env, as_json, &stats)?;
                 }
@@ -169,7 +201,7 @@ pub(super) async fn stay(
         }
     };
     let stats = swarm.node.stats(torrent).await;
-    swarm.node.shutdown().await;
+    swarm.end().await;
     if let Some(stats) = stats {
         summary(env, as_json, &stats, began.elapsed())?;
     }
@@ -259,6 +291,8 @@ pub(super) fn is_news(event: &Event) -> bool {
 pub(super) struct Figures {
     meter: Option<Meter>,
     last: Option<(u32, u64, u64, usize)>,
+    /// When every peer was last told of.
+    rows_at: Option<Instant>,
     /// What a person was warned of last: it is tried again every few seconds.
     warned: Option<String>,
 }
@@ -268,6 +302,7 @@ impl Figures {
         Self {
             meter: env.terminal.then(|| Meter::new(title, true)),
             last: None,
+            rows_at: None,
             warned: None,
         }
     }
@@ -285,7 +320,12 @@ impl Figures {
         }
         self.last = Some(now);
         if as_json {
-            return tell(env, true, &progress(stats), String::new);
+            tell(env, true, &progress(stats), String::new)?;
+            if self.rows_at.is_none_or(|at| at.elapsed() >= ROWS) {
+                self.rows_at = Some(Instant::now());
+                tell(env, true, &rows(stats), String::new)?;
+            }
+            return Ok(());
         }
         match &mut self.meter {
             Some(meter) => meter
@@ -327,13 +367,44 @@ fn progress(stats: &Stats) -> Value {
         "downloaded": stats.totals.downloaded,
         "wasted": stats.totals.wasted,
         "peers": stats.connected.len(),
-        "ratio": ratio(stats),
+        "up_rate": stats.rates.up.round(),
+        "down_rate": stats.rates.down.round(),
+        "ratio": stats.ratio(),
     })
 }
 
-fn ratio(stats: &Stats) -> Option<f64> {
-    let down = stats.totals.downloaded;
-    (down > 0).then(|| stats.totals.uploaded as f64 / down as f64)
+/// Returns a line about everybody who takes part: peers, HTTP sources and those
+/// who know peers.
+fn rows(stats: &Stats) -> Value {
+    let peers = stats.connected.iter().map(|peer| {
+        json!({
+            "address": peer.addr.to_string(),
+            "client": peer.client.as_deref().map(plain),
+            "id": peer.peer_id.map(|PeerId(id)| HEXLOWER.encode(&id)),
+            "outgoing": peer.outgoing,
+            "utp": peer.datagrams,
+            "uploaded": peer.uploaded,
+            "downloaded": peer.downloaded,
+            "up_rate": peer.up_rate.round(),
+            "down_rate": peer.down_rate.round(),
+            "pieces": peer.pieces,
+        })
+    });
+    let mirrors = stats.mirrors.iter().map(|mirror| {
+        json!({"url": plain(&mirror.url), "downloaded": mirror.got, "given_up": mirror.given_up})
+    });
+    let sources = stats.sources.iter().map(|source| {
+        let failed = source.failed.as_deref().map(plain);
+        json!({"name": plain(&source.name), "peers": source.peers, "failed": failed})
+    });
+    let banned = stats.banned.iter().map(ToString::to_string);
+    json!({
+        "event": "peers",
+        "peers": peers.collect::<Vec<_>>(),
+        "web_seeds": mirrors.collect::<Vec<_>>(),
+        "sources": sources.collect::<Vec<_>>(),
+        "banned": banned.collect::<Vec<_>>(),
+    })
 }
 
 /// Tells how a transfer ended.
@@ -344,6 +415,9 @@ pub(super) fn summary(
     took: Duration,
 ) -> Result<(), Failure> {
     let (up, down) = (stats.totals.uploaded, stats.totals.downloaded);
+    if as_json {
+        tell(env, true, &rows(stats), String::new)?;
+    }
     let mut line = progress(stats);
     line["event"] = json!(if stats.complete { "complete" } else { "ended" });
     line["seconds"] = json!(took.as_secs_f64());

@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use gt_trust::limits;
 use gt_trust::web::{Added, Cache, Keyring, Ownertrust};
@@ -17,6 +18,9 @@ use rustix::fs::{FlockOperation, flock};
 use super::usage;
 use crate::verb::Failure;
 use crate::{Env, files};
+
+/// What tells that the files have changed: length and date of each.
+pub(super) type Stamp = [Option<(u64, SystemTime)>; 2];
 
 /// The folders of one person.
 pub(super) struct Home {
@@ -45,6 +49,14 @@ impl Home {
             .map_err(usage)?;
         flock(&file, FlockOperation::LockExclusive).map_err(usage)?;
         Ok(file)
+    }
+
+    /// Returns what changes when keyring or ownertrust do.
+    pub(super) fn stamp(&self) -> Stamp {
+        ["keyring", "ownertrust"].map(|name| {
+            let met = std::fs::metadata(self.data.join(name)).ok()?;
+            Some((met.len(), met.modified().ok()?))
+        })
     }
 
     /// Adds the person's keyring to a ring.

@@ -10,7 +10,8 @@ use flate2::read::ZlibDecoder;
 use gt_vfs::ObjectId;
 
 use crate::Kind;
-use crate::hash;
+use crate::hash::{self, ObjectHasher};
+use crate::repository::Out;
 
 /// The longest header: `commit` and twenty digits.
 const LONGEST: usize = 32;
@@ -26,6 +27,36 @@ pub(super) fn read(path: &Path, id: &ObjectId) -> io::Result<(Kind, Bytes)> {
     }
     match hash::object_id(id.format(), kind, &content) {
         Ok(got) if got == *id => Ok((kind, content.into())),
+        Ok(got) => Err(bad(&format!("expected its own bytes, got those of {got}"))),
+        Err(collision) => Err(bad(&collision.to_string())),
+    }
+}
+
+/// Hands out an object in pieces; its name is compared at the end.
+pub(super) fn stream(path: &Path, id: &ObjectId, out: &mut Out<'_>) -> io::Result<(Kind, u64)> {
+    let (kind, size, mut rest, begin) = open(path)?;
+    let mut hasher = ObjectHasher::new(id.format(), kind, size);
+    let mut done = 0;
+    let mut take = |bytes: &[u8]| {
+        done += bytes.len() as u64;
+        if done > size {
+            return Err(bad("expected as many bytes as its header says, got more"));
+        }
+        hasher.update(bytes);
+        out(bytes)
+    };
+    take(&begin)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => take(&buffer[..n])?,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    match hasher.finish() {
+        Ok(got) if got == *id => Ok((kind, size)),
         Ok(got) => Err(bad(&format!("expected its own bytes, got those of {got}"))),
         Err(collision) => Err(bad(&collision.to_string())),
     }

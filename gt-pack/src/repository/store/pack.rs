@@ -13,7 +13,8 @@ use super::{INFLATER, Shared, lock};
 use crate::delta::apply::Sizes;
 use crate::entry::{EntryHeader, EntryKind, MAX_ENTRY_HEADER};
 use crate::index::{self, Index};
-use crate::inflate::{Inflater, make_room};
+use crate::inflate::{Inflater, SCRATCH, make_room};
+use crate::repository::Out;
 
 /// Bytes of a pack that are read at once.
 const BLOCK: u64 = 128 << 10;
@@ -135,6 +136,48 @@ impl Pack {
                 }
                 if ended {
                     return Ok(out);
+                }
+            }
+        }
+    }
+
+    /// Inflates the stream that begins at `begin` in pieces. Its bytes are not
+    /// kept: whoever reads a large object reads it once.
+    pub(super) fn stream(
+        &self,
+        begin: u64,
+        size: u64,
+        inflater: &mut Inflater,
+        out: &mut Out<'_>,
+    ) -> io::Result<()> {
+        inflater.reset();
+        let mut block = vec![0; BLOCK as usize];
+        let (mut at, mut done) = (begin, 0);
+        loop {
+            let have = self.read_up_to(at, &mut block)?;
+            if have == 0 {
+                return Err(self.damaged(begin));
+            }
+            at += have as u64;
+            let mut rest = &block[..have];
+            loop {
+                let step = inflater.fill(rest, 0);
+                let (used, filled, ended) = step.map_err(|_| self.damaged(begin))?;
+                rest = &rest[used..];
+                done += filled as u64;
+                if done > size || ended && done != size {
+                    return Err(self.damaged(begin));
+                }
+                out(inflater.filled(filled))?;
+                if ended {
+                    return Ok(());
+                }
+                // What does not fill the room has used all there was.
+                if rest.is_empty() && filled < SCRATCH {
+                    break;
+                }
+                if used == 0 && filled == 0 {
+                    return Err(self.damaged(begin));
                 }
             }
         }

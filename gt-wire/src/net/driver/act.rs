@@ -10,7 +10,7 @@ use super::super::announce;
 use super::super::disk::Job;
 use super::{Driver, News};
 use crate::geometry::FileIndex;
-use crate::net::{Event, TorrentId};
+use crate::net::{Event, TorrentId, trace};
 use crate::references;
 use crate::source::Announce;
 use crate::swarm::{self, ConnId, Input, Output, Totals};
@@ -45,7 +45,8 @@ impl Driver {
 
     fn act(&mut self, torrent: TorrentId, output: Output) {
         match output {
-            Output::Connect { addr } => self.dial(torrent, addr),
+            Output::Connect { addr } => self.dial(torrent, addr, false),
+            Output::Punch { addr } => self.dial(torrent, addr, true),
             Output::Send { conn, bytes } => {
                 if let Some(link) = self.links.get(&conn) {
                     link.send(bytes);
@@ -107,12 +108,14 @@ impl Driver {
                 let addr = self.links.get(&conn).map(|link| link.addr);
                 let new = self.rooms.get_mut(&torrent).map(|r| r.ready.insert(conn));
                 if let (Some(addr), Some(true)) = (addr, new) {
-                    self.feed.tell(&Event::PeerConnected {
+                    let event = Event::PeerConnected {
                         torrent,
                         conn,
                         addr,
                         peer_id,
-                    });
+                    };
+                    self.trace(torrent, Some(conn), &event);
+                    self.feed.tell(&event);
                 }
                 self.refer();
             }
@@ -121,7 +124,7 @@ impl Driver {
         }
     }
 
-    fn dial(&mut self, torrent: TorrentId, addr: std::net::SocketAddr) {
+    fn dial(&mut self, torrent: TorrentId, addr: std::net::SocketAddr, punch: bool) {
         let Some(seat) = self.seats.take(addr.ip()) else {
             self.todo
                 .push_back((torrent, Input::ConnectFailed { addr }));
@@ -132,7 +135,11 @@ impl Driver {
         };
         let (news, lock, hash) = (self.news.clone(), self.lock.clone(), *hash);
         tokio::spawn(async move {
-            let stream = lock.connect(addr, hash).await.ok().map(|s| (s, seat));
+            let stream = match punch {
+                true => lock.punch(addr).await,
+                false => lock.connect(addr, hash).await,
+            };
+            let stream = stream.ok().map(|s| (s, seat));
             let dialled = News::Dialled {
                 torrent,
                 addr,
@@ -238,19 +245,30 @@ impl Driver {
             }
             swarm::Event::PeerGone { conn, addr, why } => {
                 room.settle(conn);
-                self.links.remove(&conn);
-                self.references.handle(conn, references::Input::Closed);
-                Event::PeerDisconnected {
+                let event = Event::PeerDisconnected {
                     torrent,
                     conn,
                     addr,
                     why: why.to_string(),
-                }
+                };
+                self.trace(torrent, Some(conn), &event);
+                self.links.remove(&conn);
+                self.references.handle(conn, references::Input::Closed);
+                return self.feed.tell(&event);
             }
             // Told when the disk has done it, with the verdict.
             swarm::Event::FileDone(_) | swarm::Event::PieceFailed(_) => return,
         };
+        self.trace(torrent, None, &told);
         self.feed.tell(&told);
+    }
+
+    fn trace(&self, torrent: TorrentId, conn: Option<ConnId>, event: &Event) {
+        let link = conn.and_then(|conn| self.links.get(&conn));
+        let room = || self.rooms.get(&torrent).map(|room| &room.span);
+        if let Some(span) = link.map(|link| &link.span).or_else(room) {
+            trace::event(span, event);
+        }
     }
 
     /// Tells of a verdict.
@@ -265,11 +283,13 @@ impl Driver {
         room.changed(now, true);
         let path = room.swarm.geometry().and_then(|g| g.file(file));
         if let Some(path) = path.map(|f| f.path.clone()) {
-            self.feed.tell(&Event::FileClosed {
+            let event = Event::FileClosed {
                 torrent,
                 path,
                 verdict,
-            });
+            };
+            self.trace(torrent, None, &event);
+            self.feed.tell(&event);
         }
     }
 

@@ -75,7 +75,7 @@ fn info(n: usize) -> Info {
 }
 
 /// Bytes of memory that belong to this process alone.
-fn anonymous() -> usize {
+pub(super) fn anonymous() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|l| l.starts_with("RssAnon")).unwrap();
     let kib = line.split_whitespace().nth(1).unwrap();
