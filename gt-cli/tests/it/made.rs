@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gt_cli::believed::Believed;
 use gt_cli::convert;
 use gt_cli::git::Git;
 use gt_cli::op::proposal::{Proposal, Text};
@@ -165,7 +166,8 @@ fn publish_otherwise(world: &World, repository: &str) {
     let mut proposal = Proposal::new(text, keyring);
     let rid = accepted.repository;
     proposal.seal(&state, &sealer, rid, now).unwrap();
-    assert!(proposal.settle(&state, rid, now).unwrap().complete);
+    let settled = proposal.settle(&state, rid, &Believed::default(), now);
+    assert!(settled.unwrap().complete);
 }
 
 /// A reel whose bytes are not what its recipe makes is made, dropped, fetched.
