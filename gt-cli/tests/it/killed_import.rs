@@ -129,8 +129,7 @@ fn git_cleans_up_while_reels_come_in() {
                     &fetch[..],
                     &["repack", "-adq"],
                     &["gc", "-q", "--prune=now"],
-                    &["multi-pack-index", "write", "--no-progress"],
-                    &["repack", "-Adq", "--write-midx"],
+                    &["repack", "-Adq"],
                 ] {
                     clean(&world, words);
                 }

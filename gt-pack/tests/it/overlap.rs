@@ -73,3 +73,32 @@ fn a_new_first_reel_is_not_joined_with_those_it_replaces() {
         assert_eq!(once.len(), names.len(), "a pack holds an object twice");
     }
 }
+
+/// Git does not find an object in another pack as long as a multi-pack-index
+/// names one that is gone.
+#[test]
+fn a_multi_pack_index_that_names_joined_packs_goes() {
+    let (source, reels) = published();
+    let target = Git::bare();
+    reels[0].import(&target, &[]).unwrap();
+    reels[1].import(&target, &[&reels[0]]).unwrap();
+    target.run(["multi-pack-index", "write", "--no-progress"]);
+    let multi = target.dir().join("objects/pack/multi-pack-index");
+    assert!(multi.exists());
+    let before = indexed(&target).len();
+    reels[2].import(&target, &[&reels[0], &reels[1]]).unwrap();
+    assert_eq!(indexed(&target).len(), before, "they were joined");
+    assert!(!multi.exists());
+    let tip = source.oid("main");
+    target.run(["update-ref", "refs/heads/main", &tip.to_string()]);
+    target.run(["fsck", "--full", "--strict"]);
+    // One that names what is there stays.
+    target.run(["multi-pack-index", "write", "--no-progress"]);
+    assert!(
+        reels[2]
+            .import(&target, &[&reels[0], &reels[1]])
+            .unwrap()
+            .already
+    );
+    assert!(multi.exists());
+}
