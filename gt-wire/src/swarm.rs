@@ -31,6 +31,7 @@ mod picker;
 mod pieces;
 mod priority;
 mod proof;
+mod ramp;
 mod requests;
 mod serve;
 mod stats;

@@ -11,6 +11,7 @@ use super::exchange::Told;
 use super::fast::Fast;
 use super::input::ConnId;
 use super::mirrors::Errands;
+use super::ramp::Ramp;
 use super::stats::Rate;
 use super::turns::Ledger;
 use crate::bitfield::Bitfield;
@@ -107,6 +108,8 @@ pub(super) struct Link {
     pub(super) unchoked_at: Duration,
     /// The pieces shown to it, where an origin hides the others.
     pub(super) shown: Option<Bitfield>,
+    /// What the connection lets out.
+    pub(super) ramp: Ramp,
     /// Turns, either way.
     pub(super) turns: Ledger,
 }
@@ -164,6 +167,7 @@ impl Link {
             asked_at: now,
             unchoked_at: now,
             shown: None,
+            ramp: Ramp::default(),
             turns: Ledger::default(),
         }
     }

@@ -15,3 +15,4 @@ mod pure;
 mod tables;
 mod topic;
 mod trouble;
+mod worlds;
