@@ -33,6 +33,7 @@ mod pieces;
 mod priority;
 mod proof;
 mod punch;
+mod ramp;
 mod requests;
 mod serve;
 mod stats;

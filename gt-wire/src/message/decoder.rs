@@ -116,6 +116,10 @@ impl Decoder {
         }
         if self.part.len() < n {
             let more = (n - self.part.len()).min(self.rest.len());
+            if self.part.is_empty() && 2 * more >= n {
+                // Most of it is there: no more room than it takes.
+                self.part.reserve(n);
+            }
             self.part.extend_from_slice(&self.rest[..more]);
             self.rest.advance(more);
         }
@@ -127,7 +131,10 @@ impl Decoder {
         if self.part.is_empty() {
             self.rest.split_to(n)
         } else {
-            self.part.split_to(n).freeze()
+            // It is all there is, and its room goes with it: thousands of
+            // connections each keeping the room of a block is memory.
+            debug_assert_eq!(self.part.len(), n, "no more is collected than asked for");
+            std::mem::take(&mut self.part).freeze()
         }
     }
 

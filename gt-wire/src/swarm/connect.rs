@@ -152,7 +152,11 @@ impl Swarm {
                 return;
             }
         }
-        if !outgoing {
+        if outgoing {
+            // It answered ours: a round trip.
+            let trip = self.now.saturating_sub(self.links[&conn].opened);
+            self.turns.note_trip(trip);
+        } else {
             self.shake(conn, handshake.info_hash);
         }
         if handshake.abilities.extended() {
@@ -221,6 +225,8 @@ impl Swarm {
         if let Some(link) = self.links.get_mut(&conn) {
             link.queued = link.queued.saturating_sub(bytes);
             link.drained = self.now;
+            let trip = link.turns.delay.unwrap_or(self.turns.delay());
+            link.ramp.sent(self.now, bytes, trip);
             self.turns.sent(self.now, bytes);
             self.feed();
             self.sent_some();

@@ -30,6 +30,9 @@ const LEAST_PIECES: u32 = 16;
 /// Hand-outs under way at the beginning.
 const WINDOW: usize = 4;
 
+/// The same where the line is long: ten segments a round trip fill nothing.
+const WINDOW_LONG: usize = 12;
+
 /// The most of them.
 const WINDOW_MOST: usize = 64;
 
@@ -243,10 +246,24 @@ impl Swarm {
         if hand.blocks_left == 0 {
             hand.sent = Some(self.now);
             self.dispatch.under_way -= 1;
-            if self.server.waiting() > 2 * WINDOW {
-                self.dispatch.window = (self.dispatch.window - 1).max(WINDOW);
+            if self.server.waiting() > 2 * self.least_window() {
+                self.dispatch.window -= 1;
             }
             self.dispatch_go();
+        }
+    }
+
+    /// Returns how many hand-outs the line takes whatever else is seen. On a
+    /// long one each goes to a connection that has been idle, is asked for
+    /// first, and starts up from ten segments.
+    fn least_window(&self) -> usize {
+        if !self.turns.is_long() {
+            WINDOW
+        } else if self.turns.pace() > 0.0 {
+            let piece = f64::from(self.turn_length());
+            self.turns.starting(piece).clamp(WINDOW, WINDOW_MOST)
+        } else {
+            WINDOW_LONG
         }
     }
 

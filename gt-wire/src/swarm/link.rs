@@ -12,6 +12,7 @@ use super::fast::Fast;
 use super::input::ConnId;
 use super::mirrors::Errands;
 use super::punch::Ways;
+use super::ramp::Ramp;
 use super::stats::Rate;
 use super::turns::Ledger;
 use crate::bitfield::Bitfield;
@@ -110,6 +111,8 @@ pub(super) struct Link {
     pub(super) unchoked_at: Duration,
     /// The pieces shown to it, where an origin hides the others.
     pub(super) shown: Option<Bitfield>,
+    /// What the connection lets out.
+    pub(super) ramp: Ramp,
     /// Turns, either way.
     pub(super) turns: Ledger,
 }
@@ -168,6 +171,7 @@ impl Link {
             asked_at: now,
             unchoked_at: now,
             shown: None,
+            ramp: Ramp::default(),
             turns: Ledger::default(),
         }
     }

@@ -31,11 +31,6 @@ const ENOUGH: usize = BLOCK;
 /// How long the driver may take to come round again.
 const AROUND: Duration = Duration::from_micros(500);
 
-/// Beyond this time from a grant to its answer idleness of the whole uplink is
-/// looked at too. On short lines one connection more would only delay the first
-/// (N = 100, 5 ms: 0.940 with it, 0.948 without; 25 ms: 0.73 and 0.67).
-const LONG: Duration = Duration::from_millis(20);
-
 /// The shortest time without a byte taken after which the next is fed too.
 const PAUSE_LEAST: Duration = Duration::from_millis(2);
 
@@ -165,7 +160,7 @@ impl Swarm {
         }
         // Nothing at all went out for the time of a block: all of them wait
         // for answers, and there is room for one more.
-        if self.turns.delay() > LONG && self.turns.flowed + block <= now {
+        if self.turns.is_long() && self.turns.flowed + block <= now {
             self.turns.flowed = now;
             flows = false;
         }
@@ -186,8 +181,11 @@ impl Swarm {
     /// Feeds one connection; tells whether it is busy with that.
     fn feed_one(&mut self, conn: ConnId, pause: Duration) -> bool {
         self.top_up(conn, self.window());
+        let long = self.turns.is_long();
         self.links.get(&conn).is_some_and(|link| {
-            link.queued + link.reading >= ENOUGH && link.drained + pause > self.now
+            link.queued + link.reading >= ENOUGH
+                && link.drained + pause > self.now
+                && !(long && link.ramp.is_spent(self.now))
         })
     }
 
@@ -224,6 +222,7 @@ impl Swarm {
                 link.drained = self.now;
             }
             link.reading += block.length as usize;
+            self.turns.begin();
             self.server.last_read += 1;
             let id = ReadId(self.server.last_read);
             self.server.reads.insert(id, (conn, block));

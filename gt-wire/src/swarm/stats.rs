@@ -5,22 +5,39 @@ use std::time::Duration;
 use super::input::ConnId;
 use crate::PeerId;
 
-/// The time over which a rate forgets.
+/// The time over which a rate forgets, in seconds.
 const MEMORY: f64 = 2.0;
 
 /// Below this age a rate is not told from a burst, in seconds.
 const YOUNGEST: f64 = 0.005;
 
 /// Bytes a second, the recent ones weighing most.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
+    memory: f64,
     amount: f64,
     at: Duration,
     /// When the first bytes came: a young rate has less to forget.
     since: Option<Duration>,
 }
 
+impl Default for Rate {
+    fn default() -> Self {
+        Self::over(MEMORY)
+    }
+}
+
 impl Rate {
+    /// Returns a rate that forgets within so many seconds.
+    pub(super) fn over(memory: f64) -> Self {
+        Self {
+            memory,
+            amount: 0.0,
+            at: Duration::ZERO,
+            since: None,
+        }
+    }
+
     pub(super) fn add(&mut self, now: Duration, bytes: usize) {
         self.amount = self.faded(now) + bytes as f64;
         self.at = now;
@@ -30,12 +47,12 @@ impl Rate {
     /// Returns bytes a second.
     pub(super) fn value(&self, now: Duration) -> f64 {
         let age = now.saturating_sub(self.since.unwrap_or(now)).as_secs_f64();
-        self.faded(now) / (MEMORY * (1.0 - (-age.max(YOUNGEST) / MEMORY).exp()))
+        self.faded(now) / (self.memory * (1.0 - (-age.max(YOUNGEST) / self.memory).exp()))
     }
 
     fn faded(&self, now: Duration) -> f64 {
         let passed = now.saturating_sub(self.at).as_secs_f64();
-        self.amount * (-passed / MEMORY).exp()
+        self.amount * (-passed / self.memory).exp()
     }
 }
 

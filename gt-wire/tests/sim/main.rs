@@ -18,3 +18,4 @@ mod tables;
 mod topic;
 mod town;
 mod trouble;
+mod worlds;

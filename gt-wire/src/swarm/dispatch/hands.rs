@@ -17,6 +17,7 @@ const REST: Duration = Duration::from_secs(2);
 impl Swarm {
     /// Hands out pieces that nobody has, while there is room (O1, O2).
     pub(in crate::swarm) fn dispatch_go(&mut self) {
+        self.dispatch.window = self.dispatch.window.max(self.least_window());
         while self.dispatch.on && self.dispatch.under_way < self.dispatch.window {
             let Some(piece) = self.dispatch.unsent.pop() else {
                 return;

@@ -1,0 +1,268 @@
+//! Small worlds of every kind by chance, beside a model that knows only who
+//! holds which piece: as long as one copy of everything is left nobody honest
+//! stalls, whatever the others do; and if the only holder is gone for good,
+//! everybody ends with all that was left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use gt_vfs::content::BLOCK;
+use gt_wire::bitfield::Bitfield;
+use gt_wire::message::Message;
+use gt_wire::simulator::{Matter, Nature, Node, World};
+use gt_wire::{Block, PieceIndex};
+use proptest::prelude::*;
+
+use crate::crowd::{MBIT, report};
+
+/// How long a small world may take: liars that drip cost minutes.
+const LONGEST: Duration = Duration::from_secs(900);
+
+#[derive(Clone, Debug)]
+struct Mishap {
+    /// Which node, the origin being none of them.
+    node: usize,
+    at: u64,
+    /// How long it is away, in milliseconds.
+    away: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Tale {
+    seed: u64,
+    v2: bool,
+    honest: usize,
+    pieces: usize,
+    /// Blocks of a piece.
+    piece: usize,
+    latency: u64,
+    loss: u32,
+    /// How many of the honest nobody can connect to.
+    hidden: usize,
+    stock: usize,
+    riders: usize,
+    leave: bool,
+    mbits: Vec<f64>,
+    lies: Vec<Nature>,
+    mishaps: Vec<Mishap>,
+    /// When the origin ends for good, in milliseconds.
+    end: Option<u64>,
+}
+
+fn repeated(message: &Message, n: usize) -> Bytes {
+    let mut out = BytesMut::new();
+    for _ in 0..n {
+        out.put(message.clone().to_bytes());
+    }
+    out.freeze()
+}
+
+/// Words of many peers that are nobody (BEP 11).
+fn poison() -> Bytes {
+    let mut out = BytesMut::new();
+    let hello = Bytes::from_static(b"d1:md6:ut_pexi1ee1:pi6881ee");
+    out.put(
+        Message::Extended {
+            id: 0,
+            payload: hello,
+        }
+        .to_bytes(),
+    );
+    let mut said = BytesMut::from(&b"d5:added300:"[..]);
+    for n in 0..50u8 {
+        said.put_slice(&[99, n, 7, 7, 0x1a, 0xe1]);
+    }
+    said.put_slice(b"e");
+    let payload = said.freeze();
+    // Ours for peer exchange is the second of our numbers.
+    out.put(Message::Extended { id: 2, payload }.to_bytes());
+    out.freeze()
+}
+
+/// An info dictionary that nobody asked for, and a request for ours (BEP 9).
+fn metadata() -> Bytes {
+    let mut out = BytesMut::new();
+    let hello = Bytes::from_static(b"d1:md11:ut_metadatai3ee13:metadata_sizei99999ee");
+    out.put(
+        Message::Extended {
+            id: 0,
+            payload: hello,
+        }
+        .to_bytes(),
+    );
+    let data = Bytes::from_static(b"d8:msg_typei1e5:piecei0e10:total_sizei99999eexxxx");
+    out.put(
+        Message::Extended {
+            id: 1,
+            payload: data,
+        }
+        .to_bytes(),
+    );
+    let ask = Bytes::from_static(b"d8:msg_typei0e5:piecei0ee");
+    out.put(
+        Message::Extended {
+            id: 1,
+            payload: ask,
+        }
+        .to_bytes(),
+    );
+    out.freeze()
+}
+
+fn lie() -> impl Strategy<Value = Nature> {
+    let flood = Block {
+        piece: PieceIndex(0),
+        offset: 0,
+        length: BLOCK as u32,
+    };
+    prop_oneof![
+        Just(Nature::Corrupt(1)),
+        Just(Nature::Corrupt(4)),
+        Just(Nature::Empty),
+        Just(Nature::Silent),
+        Just(Nature::Drip),
+        Just(Nature::FalseHashes),
+        Just(Nature::Wild(repeated(&Message::Request(flood), 700))),
+        Just(Nature::Wild(repeated(&Message::HaveAll, 1))),
+        Just(Nature::Wild(poison())),
+        Just(Nature::Wild(metadata())),
+    ]
+}
+
+fn tale() -> impl Strategy<Value = Tale> {
+    let sizes = (any::<u64>(), any::<bool>(), 1usize..7, 1usize..40, 0u32..3);
+    let net = (0u64..60, prop_oneof![3 => Just(0), 1 => 1u32..5000]);
+    let kinds = (0usize..3, 0usize..3, 0usize..2, any::<bool>());
+    let mbits = prop::collection::vec(prop_oneof![Just(2.0), Just(10.0), Just(40.0)], 7);
+    let lies = prop::collection::vec(lie(), 0..3);
+    let mishap = (1usize..7, 0u64..4000, 1u64..3000);
+    let mishap = mishap.prop_map(|(node, at, away)| Mishap { node, at, away });
+    let mishaps = prop::collection::vec(mishap, 0..5);
+    let end = prop::option::weighted(0.3, 0u64..3000);
+    (sizes, net, kinds, mbits, lies, mishaps, end).prop_map(
+        |(sizes, net, kinds, mbits, lies, mishaps, end)| Tale {
+            seed: sizes.0,
+            v2: sizes.1,
+            honest: sizes.2,
+            pieces: sizes.3,
+            piece: BLOCK << sizes.4,
+            latency: net.0,
+            loss: net.1,
+            hidden: kinds.0,
+            stock: kinds.1,
+            riders: kinds.2,
+            leave: kinds.3,
+            mbits,
+            lies,
+            mishaps,
+            end,
+        },
+    )
+}
+
+fn build(tale: &Tale) -> (World, Arc<Matter>) {
+    let length = tale.pieces * tale.piece - 77;
+    let matter = Arc::new(if tale.v2 {
+        Matter::v2(&[length], tale.piece)
+    } else {
+        Matter::v1(length, tale.piece)
+    });
+    let mut world = World::new(tale.seed, Duration::from_millis(tale.latency));
+    world.loss = tale.loss;
+    for n in 0..=tale.honest {
+        let rate = tale.mbits[n] * MBIT;
+        let mut node = Node::new(n as u64, tale.seed, &matter, n == 0, rate);
+        node.reachable = n == 0 || tale.end.is_some() || n + tale.hidden <= tale.honest;
+        node.options.turns = n == 0 || n > tale.stock;
+        node.options.port = Some(6881);
+        if n > 0 && n + tale.riders > tale.honest {
+            node.options.slots = 0;
+        }
+        // Who leaves may take a last copy along once the origin has ended.
+        node.leaves = n > 0 && tale.leave && tale.end.is_none();
+        world.add(node);
+    }
+    for (n, nature) in tale.lies.iter().enumerate() {
+        let liar = Node::new(500 + n as u64, tale.seed, &matter, true, 40.0 * MBIT);
+        world.add(liar.with(nature.clone()));
+    }
+    for n in 0..world.nodes.len() {
+        let late = world.below(50_000) as u64;
+        world.start(n, Duration::from_micros(late));
+    }
+    (world, matter)
+}
+
+/// What honest nodes hold together, on disks of those too that are away.
+fn left(world: &World, tale: &Tale, ended: bool) -> Bitfield {
+    let mut all = Bitfield::empty(world.nodes[0].have.len());
+    let first = usize::from(ended);
+    for node in &world.nodes[first..=tale.honest] {
+        // What free riders alone have is lost: they give nothing.
+        if node.options.slots > 0 {
+            node.have.iter().for_each(|piece| {
+                all.insert(piece);
+            });
+        }
+    }
+    all
+}
+
+fn tell(tale: &Tale) -> Result<(), TestCaseError> {
+    let (mut world, _matter) = build(tale);
+    let mut acts: Vec<(u64, usize, u64)> = tale
+        .mishaps
+        .iter()
+        .filter(|m| m.node <= tale.honest)
+        .map(|m| (m.at, m.node, m.away))
+        .collect();
+    acts.extend(tale.end.map(|at| (at, 0, 0)));
+    acts.sort_unstable();
+    for (at, node, away) in acts {
+        world.run(Duration::from_millis(at), |_| false);
+        if world.nodes[node].is_up() {
+            world.crash(node);
+            if node > 0 {
+                let back = world.now + Duration::from_millis(away);
+                world.start(node, back);
+            }
+        }
+    }
+    let ended = tale.end.is_some();
+    let copies = left(&world, tale, ended);
+    let whole = copies.is_full();
+    let settled = |world: &World| {
+        world.nodes[1..=tale.honest].iter().all(|node| {
+            if whole {
+                node.is_done()
+            } else {
+                !copies.has_more_than(&node.have)
+            }
+        })
+    };
+    let done = world.run(LONGEST, settled);
+    prop_assert!(done, "whole {whole}: {tale:?}\n{}", report(&world));
+    for node in &world.nodes[..=tale.honest] {
+        prop_assert_eq!(node.wrong, 0, "{:?}", tale);
+        for banned in &node.banned {
+            let honest = world.nodes[..=tale.honest]
+                .iter()
+                .any(|other| other.addr.ip() == banned.ip());
+            prop_assert!(!honest, "{} was honest: {:?}", banned, tale);
+        }
+        if whole {
+            prop_assert!(node.holds_everything(), "{:?}", tale);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_stalls_while_one_copy_is_left(tale in tale()) {
+        tell(&tale)?;
+    }
+}
