@@ -56,6 +56,15 @@ fn a_sha256_repository_is_published_cloned_and_followed() {
 }
 
 #[test]
+fn a_sha256_repository_can_be_shown_to_somebody() {
+    let world = World::new();
+    world.repository_of("work", "sha256");
+    let kept = world.path("kept");
+    // It compares the refs of every mirror with the publisher's, and fails.
+    world.gt(&["demo", "work", "--keep", kept.to_str().unwrap()]);
+}
+
+#[test]
 fn a_sha256_clone_by_plain_git_becomes_a_seed() {
     let world = World::new();
     world.repository_of("work", "sha256");

@@ -92,10 +92,14 @@ impl Stage {
             return Ok(publisher.to_path_buf());
         };
         tell(Step::Said(format!("Taking {}", source.display())));
+        let there = self.git.elsewhere(source);
+        let format = there.ask(["rev-parse", "--show-object-format"])?;
         self.git.ask([
             "init".as_ref(),
             "-q".as_ref(),
             "--bare".as_ref(),
+            // The person's configuration may choose another format for new ones.
+            format!("--object-format={format}").as_ref(),
             publisher.as_os_str(),
         ])?;
         // A clone would bring other refs than branches and tags as well.
@@ -107,7 +111,6 @@ impl Stage {
             "+refs/heads/*:refs/heads/*".as_ref(),
             "+refs/tags/*:refs/tags/*".as_ref(),
         ])?;
-        let there = self.git.elsewhere(source);
         let head = match there.ask(["symbolic-ref", "-q", "HEAD"]) {
             Ok(head) => Some(head),
             // A detached HEAD: any branch will do for the pushed commit.
