@@ -191,7 +191,10 @@ fn one_of_two_seeds_stops_and_two_pushes_come_at_once() {
     world.noise("work", LARGE);
     let address = world.publish("work", &[]);
     let (_seed, place) = world.seed("work", &[]);
-    let cut = Proxy::start(&place, Wire::Stops(LARGE as u64 / 4));
+    let from = with_peer(&address, &place);
+    world.gt(&["clone", "--mirror", &from, "second.git"]);
+    let (_second, other) = world.seed("second.git", &[]);
+    let cut = Proxy::start(&other, Wire::Stops(LARGE as u64 / 4));
     let both = with_peer(&with_peer(&address, &cut.place), &place);
     let words = ["clone", "--mirror", "--seed", "--json", &both, "m.git"];
     let mirror = world.start(&words);
