@@ -7,6 +7,7 @@
 mod multi;
 mod read;
 mod reverse;
+mod trailer;
 mod write;
 
 pub use multi::{Error as MultiError, Multi};

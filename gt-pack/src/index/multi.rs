@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 
-use crate::hash::FileHasher;
+use super::trailer;
 
 /// An open multi-pack-index of version 1. Tables are read as they are needed.
 pub struct Multi {
@@ -200,21 +200,8 @@ impl Multi {
     /// # Errors
     /// See [`Error`].
     pub fn check_whole(&self) -> Result<(), Error> {
-        let end = self.source.size() - self.format.raw_len() as u64;
-        let mut hasher = FileHasher::new(self.format);
-        let mut buffer = vec![0; 1 << 16];
-        let mut at = 0;
-        while at < end {
-            let want = buffer.len().min((end - at) as usize);
-            self.source.read_exact_at(at, &mut buffer[..want])?;
-            hasher.update(&buffer[..want]);
-            at += want as u64;
-        }
-        let mut raw = [0; 32];
-        let raw = &mut raw[..self.format.raw_len()];
-        self.source.read_exact_at(end, raw)?;
-        let expected = hasher.finish();
-        if expected.as_bytes() != raw {
+        let (expected, got) = trailer::sums(&*self.source, self.format)?;
+        if expected != got {
             return Err(Error::Checksum { expected });
         }
         let mut before = None;

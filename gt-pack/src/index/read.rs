@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 
-use crate::hash::FileHasher;
+use super::trailer;
 
 /// An open `.idx` of version 1 or 2. Its tables are read as they are needed; no
 /// number in it is trusted before it was compared with the file's length and
@@ -203,7 +203,11 @@ impl Index {
     /// # Errors
     /// What the source meets.
     pub fn pack_checksum(&self) -> Result<ObjectId, Error> {
-        self.sum_at(self.source.size() - 2 * self.format.raw_len() as u64)
+        Ok(trailer::sum_at(
+            &*self.source,
+            self.format,
+            self.source.size() - 2 * self.format.raw_len() as u64,
+        )?)
     }
 
     /// Compares the index with its own trailer, and its names with their
@@ -212,17 +216,7 @@ impl Index {
     /// # Errors
     /// See [`Error`].
     pub fn check_whole(&self) -> Result<(), Error> {
-        let end = self.source.size() - self.format.raw_len() as u64;
-        let mut hasher = FileHasher::new(self.format);
-        let mut buffer = vec![0; 1 << 16];
-        let mut at = 0;
-        while at < end {
-            let want = buffer.len().min((end - at) as usize);
-            self.source.read_exact_at(at, &mut buffer[..want])?;
-            hasher.update(&buffer[..want]);
-            at += want as u64;
-        }
-        let (expected, got) = (hasher.finish(), self.sum_at(end)?);
+        let (expected, got) = trailer::sums(&*self.source, self.format)?;
         if expected != got {
             return Err(Error::Checksum { expected, got });
         }
@@ -268,13 +262,6 @@ impl Index {
         let mut raw = [0; 4];
         self.source.read_exact_at(at, &mut raw)?;
         Ok(u32::from_be_bytes(raw))
-    }
-
-    fn sum_at(&self, at: u64) -> Result<ObjectId, Error> {
-        let mut raw = [0; 32];
-        let raw = &mut raw[..self.format.raw_len()];
-        self.source.read_exact_at(at, raw)?;
-        ObjectId::from_bytes(raw).ok_or(Error::Version)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 
-use crate::hash::FileHasher;
+use super::trailer;
 
 /// An open `.rev` of version 1.
 pub struct Reverse {
@@ -81,7 +81,11 @@ impl Reverse {
     /// # Errors
     /// What the source meets.
     pub fn pack_checksum(&self) -> Result<ObjectId, Error> {
-        self.sum_at(self.source.size() - 2 * self.format.raw_len() as u64)
+        Ok(trailer::sum_at(
+            &*self.source,
+            self.format,
+            self.source.size() - 2 * self.format.raw_len() as u64,
+        )?)
     }
 
     /// Compares the file with its own trailer, and looks whether every place
@@ -90,17 +94,7 @@ impl Reverse {
     /// # Errors
     /// See [`Error`].
     pub fn check_whole(&self) -> Result<(), Error> {
-        let end = self.source.size() - self.format.raw_len() as u64;
-        let mut hasher = FileHasher::new(self.format);
-        let mut buffer = vec![0; 1 << 16];
-        let mut at = 0;
-        while at < end {
-            let want = buffer.len().min((end - at) as usize);
-            self.source.read_exact_at(at, &mut buffer[..want])?;
-            hasher.update(&buffer[..want]);
-            at += want as u64;
-        }
-        let (expected, got) = (hasher.finish(), self.sum_at(end)?);
+        let (expected, got) = trailer::sums(&*self.source, self.format)?;
         if expected != got {
             return Err(Error::Checksum { expected, got });
         }
@@ -115,13 +109,6 @@ impl Reverse {
             *word |= bit;
         }
         Ok(())
-    }
-
-    fn sum_at(&self, at: u64) -> Result<ObjectId, Error> {
-        let mut raw = [0; 32];
-        let raw = &mut raw[..self.format.raw_len()];
-        self.source.read_exact_at(at, raw)?;
-        ObjectId::from_bytes(raw).ok_or(Error::Head)
     }
 }
 
