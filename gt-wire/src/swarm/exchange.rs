@@ -3,6 +3,11 @@
 //! A peer is told of those that we are connected to, what changed since, once
 //! a minute at most. What peers tell goes into the book under their name. That
 //! others are gone is passed over: it would be a way to take addresses from us.
+//!
+//! Of two that could be told of each other in one moment, one is told, and the
+//! other when the first has had time to call: two that call each other at once
+//! may each end the call that the other keeps (libtorrent does, and then waits
+//! for a minute).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -28,6 +33,9 @@ const EARLY_MOST: u32 = 10;
 
 /// How long a change waits for others, so that they go in one message.
 const GATHER: Duration = Duration::from_secs(1);
+
+/// How long the one that is told first has to call the other.
+const MEET: Duration = Duration::from_secs(2);
 
 /// What was exchanged with one peer.
 #[derive(Debug, Default)]
@@ -70,6 +78,47 @@ impl Link {
     }
 }
 
+/// To whom to tell what.
+impl Link {
+    /// Tells whether the peer understands peer exchange.
+    fn hears_exchange(&self) -> bool {
+        self.extensions
+            .as_ref()
+            .is_some_and(|e| e.number(NAME).is_some())
+    }
+
+    /// Tells whether the peer does not know of `addr` and may: addresses of a
+    /// local network are for those inside.
+    fn may_hear_of(&self, addr: SocketAddr) -> bool {
+        Some(addr) != self.listens()
+            && !self.exchange.known.contains(&addr)
+            && (is_local(self.addr.ip()) || !is_local(addr.ip()))
+    }
+
+    /// Tells whether this peer is told of `other` in the round of `now`, and
+    /// `other` of this one later.
+    fn is_told_instead(&self, other: &Self, now: Duration) -> bool {
+        let told = self.hears_exchange()
+            && self.exchange.next <= now
+            && other.listens().is_some_and(|addr| self.may_hear_of(addr));
+        told && self.calls_better(other)
+    }
+
+    /// Tells whether this peer should call `other` rather than be called: who
+    /// was reached by us is reachable, who has everything calls for nothing.
+    /// Between equals it is a toss, so that nobody calls all the others.
+    fn calls_better(&self, other: &Self) -> bool {
+        let worth = |from: &Self, to: &Self| {
+            let wants = !from.traits().has(Traits::UPLOAD_ONLY);
+            (to.outgoing, wants)
+        };
+        let (ours, theirs) = (worth(self, other), worth(other, self));
+        let even = (self.conn.0 ^ other.conn.0).count_ones() % 2 == 0;
+        let toss = (self.conn < other.conn) == even;
+        ours > theirs || (ours == theirs && toss)
+    }
+}
+
 impl Swarm {
     /// Tells whether addresses of peers are exchanged at all; those of a
     /// private torrent come from its tracker alone (BEP 27).
@@ -91,53 +140,56 @@ impl Swarm {
             return self.alarm(self.exchange_at);
         }
         self.exchange_at = Duration::MAX;
-        let contacts: BTreeMap<SocketAddr, Traits> = self
+        let contacts: BTreeMap<SocketAddr, &Link> = self
             .links
             .values()
             .filter(|link| link.extensions.is_some())
-            .filter_map(|link| Some((link.listens()?, link.traits())))
+            .filter_map(|link| Some((link.listens()?, link)))
             .collect();
         let mut says = Vec::new();
-        for link in self.links.values_mut() {
-            let knows = link.extensions.as_ref().and_then(|e| e.number(NAME));
-            if knows.is_none() {
-                continue;
-            }
+        for link in self.links.values().filter(|link| link.hears_exchange()) {
             // What is new is found out when it can be told, once a minute.
             if link.exchange.next > self.now {
                 self.exchange_at = self.exchange_at.min(link.exchange.next);
                 continue;
             }
-            let (own, near) = (link.listens(), is_local(link.addr.ip()));
-            let told = &mut link.exchange;
             let mut news = Exchange::default();
-            let added = contacts.iter().filter(|(addr, _)| {
-                Some(**addr) != own && !told.known.contains(addr) && (near || !is_local(addr.ip()))
-            });
-            news.added.extend(added.map(|(addr, traits)| Contact {
-                addr: *addr,
-                traits: *traits,
-            }));
-            let gone = told.known.iter().filter(|a| !contacts.contains_key(a));
+            for (addr, other) in &contacts {
+                if !link.may_hear_of(*addr) {
+                    continue;
+                }
+                if other.is_told_instead(link, self.now) {
+                    self.exchange_at = self.exchange_at.min(self.now + MEET);
+                    continue;
+                }
+                let (addr, traits) = (*addr, other.traits());
+                news.added.push(Contact { addr, traits });
+            }
+            let known = link.exchange.known.iter();
+            let gone = known.filter(|a| !contacts.contains_key(a));
             news.dropped.extend(gone);
             if news.is_empty() {
                 continue;
             }
-            told.next = self.now + EVERY;
             let most = limits::EXCHANGE_ADDED;
             if news.added.len() > most || news.dropped.len() > most {
                 news.added.truncate(most);
                 news.dropped.truncate(most);
-                self.exchange_at = self.exchange_at.min(told.next);
+                self.exchange_at = self.exchange_at.min(self.now + EVERY);
             }
+            says.push((link.conn, news));
+        }
+        for (conn, news) in says {
+            let Some(link) = self.links.get_mut(&conn) else {
+                continue;
+            };
+            let told = &mut link.exchange;
+            told.next = self.now + EVERY;
             told.known.extend(news.added.iter().map(|c| c.addr));
             for addr in &news.dropped {
                 told.known.remove(addr);
             }
-            says.push((link.conn, news.write()));
-        }
-        for (conn, payload) in says {
-            self.say_extended(conn, NAME, payload);
+            self.say_extended(conn, NAME, news.write());
         }
         self.alarm(self.exchange_at);
     }

@@ -28,6 +28,33 @@ fn two_behind_routers_meet_through_a_third() {
     assert_eq!(town.swarms[RELAY].peers().len(), 2);
 }
 
+/// Two that are told of each other in one moment call each other in one moment.
+#[test]
+fn of_two_one_is_told_first() {
+    let without = |n| {
+        let mut options = options(n);
+        options.punch = false;
+        options
+    };
+    let mut town = Town::new((0..9).map(without).collect());
+    town.run(2);
+    let both = |town: &Town| {
+        let calls = town.refused.iter();
+        calls
+            .filter(|(from, to)| town.refused.contains(&(*to, *from)))
+            .count()
+    };
+    // Everybody is called by somebody or calls, and nobody calls them all.
+    assert_eq!((town.refused.len(), both(&town)), (28, 0));
+    for n in 1..9 {
+        let calls = town.refused.iter().filter(|call| call.0 == n).count();
+        assert!((1..7).contains(&calls), "{n} calls {calls}");
+    }
+    // The others are told when the first have tried.
+    town.run(120);
+    assert_eq!(both(&town), 56);
+}
+
 #[test]
 fn nobody_is_called_where_one_does_not_understand_it() {
     let without = |n| {
