@@ -330,5 +330,17 @@ pub enum Error {
     Stopped,
     /// The source or the bases broke: not the pack's fault.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for Error {
+    /// A ceiling that a reader met ([`Patient`](crate::idle::Patient)) is the
+    /// pack's fault.
+    fn from(e: std::io::Error) -> Self {
+        let exceeded = e.get_ref().and_then(|inner| inner.downcast_ref());
+        match exceeded {
+            Some(exceeded) => Self::Limit(*exceeded),
+            None => Self::Io(e),
+        }
+    }
 }
