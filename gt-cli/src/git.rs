@@ -135,6 +135,28 @@ impl Git {
         }
     }
 
+    /// Returns a switch of git's configuration, off where it is not set.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where git cannot be started, [`Error::Failed`] for a
+    /// value that is no boolean.
+    pub fn config_switch(&self, key: &str) -> Result<bool, Error> {
+        let words = ["config", "--type=bool", "--default=false", "--get", key];
+        Ok(self.ask(words)? == "true")
+    }
+
+    /// Returns all values of a key in git's configuration, in order.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where git cannot be started.
+    pub fn config_all(&self, key: &str) -> Result<Vec<String>, Error> {
+        match self.ask(["config", "--get-all", key]) {
+            Ok(values) => Ok(values.lines().map(str::to_owned).collect()),
+            Err(Error::Failed { .. }) => Ok(Vec::new()),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Returns the folder that all work trees of the repository share, as an
     /// absolute path.
     ///

@@ -19,6 +19,7 @@ pub mod torrent;
 pub mod tracker;
 pub mod trust;
 pub mod verify;
+mod ways;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

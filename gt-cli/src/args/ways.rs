@@ -18,9 +18,10 @@ pub struct Ways {
     /// Ask the router to let peers in (PCP, NAT-PMP, UPnP)
     #[arg(long)]
     pub map_port: bool,
-    /// Whether connections are encrypted
-    #[arg(long, value_name = "WHEN", default_value = "accept")]
-    pub encryption: Encryption,
+    /// Whether connections are encrypted; when the other end asks for it, if
+    /// nothing is said
+    #[arg(long, value_name = "WHEN")]
+    pub encryption: Option<Encryption>,
 }
 
 /// When connections are encrypted (MSE).

@@ -25,7 +25,7 @@ pub enum Error {
 /// # Errors
 /// See [`Error`].
 pub fn tune(ways: &Ways, options: &mut net::Options) -> Result<(), Error> {
-    options.encryption = match ways.encryption {
+    options.encryption = match ways.encryption.unwrap_or_default() {
         Encryption::Off => net::Encryption::Off,
         Encryption::Accept => net::Encryption::Accept,
         Encryption::Prefer => net::Encryption::Prefer,

@@ -59,10 +59,11 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
             // Only the statement tells how objects are named.
             prepare: Some(Box::new({
                 let (git, typed) = (git.elsewhere(&folder), words.address.clone());
-                let believe = words.believe.clone();
-                move |format| init_mirror(&git, &typed, believe.as_deref(), format)
+                let mut keys = super::ways::as_config(&words.net.ways);
+                keys.extend(words.believe.clone().map(|word| ("gt.believe", word)));
+                move |format| init_mirror(&git, &typed, &keys, format)
             })),
-            ways: words.net.ways.clone(),
+            ways: super::ways::with_config(&git, &words.net.ways).map_err(broken)?,
             now: env.now,
         };
         let mut follow = Follow::start(options).await.map_err(broken)?;
@@ -148,7 +149,7 @@ fn prepare_mirror(
 fn init_mirror(
     git: &Git,
     typed: &str,
-    believe: Option<&str>,
+    keys: &[(&str, String)],
     format: ObjectFormat,
 ) -> Result<(), git::Error> {
     if is_prepared(git) {
@@ -157,8 +158,11 @@ fn init_mirror(
     // The person's configuration may choose another format for new ones.
     let format = format!("--object-format={format}");
     git.ask(["init", "-q", "--bare", &format, "."])?;
-    if let Some(word) = believe {
-        git.ask(["config", "gt.believe", word])?;
+    for (key, value) in keys {
+        // Nothing is left of a run that was killed: of a key there may be many.
+        if git.config_all(key)?.iter().all(|there| there != value) {
+            git.ask(["config", "--add", key, value])?;
+        }
     }
     for (key, value) in [
         ("remote.origin.url", typed),
@@ -216,6 +220,10 @@ fn work_tree(env: &mut Env, words: &CloneWords, mut address: Address) -> Result<
     if let Some(word) = &words.believe {
         args.push("-c".into());
         args.push(format!("gt.believe={word}").into());
+    }
+    for (key, value) in super::ways::as_config(&words.net.ways) {
+        args.push("-c".into());
+        args.push(format!("{key}={value}").into());
     }
     args.extend(["--".into(), address.to_string().into(), folder.into()]);
     run_git(&helper_beside(git), &args)
@@ -280,7 +288,7 @@ async fn name_of(
         ways: Ways {
             // This node lives for a moment.
             map_port: false,
-            ..words.net.ways.clone()
+            ..super::ways::with_config(git, &words.net.ways).map_err(broken)?
         },
         now: env.now,
     };

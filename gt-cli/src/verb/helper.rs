@@ -45,6 +45,11 @@ pub fn run(env: &mut Env) -> Result<(), Failure> {
     let wait = git.config("gt.wait").map_err(broken)?;
     let allow_stale = git.config("gt.allowStale").map_err(broken)?;
     let believed = super::trust::narrows(env, &git, None).map_err(broken)?;
+    let ways = Ways {
+        // No router is asked for a node that lives as long as a fetch.
+        map_port: false,
+        ..super::ways::with_config(&git, &Ways::default()).map_err(broken)?
+    };
     let cache = match &place {
         Some(place) => Some(place.path().join("cache")),
         None => cache_for_first(env, &common_dir, &address)?,
@@ -62,6 +67,7 @@ pub fn run(env: &mut Env) -> Result<(), Failure> {
         git,
         patience: Duration::from_secs(wait.and_then(|w| w.parse().ok()).unwrap_or(WAIT)),
         believed,
+        ways,
         allow_stale: allow_stale.as_deref() == Some("true"),
         now: env.now,
         shower,
@@ -98,6 +104,7 @@ struct Session<'a> {
     git: Git,
     patience: Duration,
     believed: Believed,
+    ways: Ways,
     allow_stale: bool,
     now: fn() -> u64,
     shower: Shower<'a>,
@@ -131,7 +138,7 @@ impl Session<'_> {
             allow_stale: self.allow_stale,
             only_learn: true,
             prepare: None,
-            ways: Ways::default(),
+            ways: self.ways.clone(),
             now: self.now,
         };
         let mut follow = Follow::start(options).await.map_err(|e| e.to_string())?;

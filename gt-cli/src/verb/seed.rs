@@ -101,7 +101,7 @@ pub(super) fn options(
         allow_stale: false,
         only_learn: false,
         prepare: None,
-        ways: net.ways.clone(),
+        ways: super::ways::with_config(git, &net.ways).map_err(broken)?,
         now: env.now,
     })
 }

@@ -47,6 +47,48 @@ fn git_clones_and_fetches() {
     assert_eq!(world.refs("again.git"), world.refs("work"));
 }
 
+/// Where git calls us there is no command line to say it on.
+#[test]
+fn the_ways_to_peers_are_configured() {
+    let world = World::new();
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    let (_seed, place) = world.seed("work", &["--encryption", "require"]);
+    let address = with_peer(&address, &place);
+    // The seed refuses plain words.
+    let plain = ["-c", "gt.wait=2", "clone", &address, "plain"];
+    assert!(!world.run("git", &plain).status.success());
+    let wrong = ["-c", "gt.encryption=maybe", "clone", &address, "wrong"];
+    let words = world.run("git", &wrong).stderr;
+    let words = String::from_utf8_lossy(&words);
+    assert!(words.contains("off, accept, prefer or require"), "{words}");
+    let wrong = ["-c", "gt.dht=perhaps", "clone", &address, "wrong"];
+    assert!(!world.run("git", &wrong).status.success());
+    let configured = ["-c", "gt.encryption=require", "clone", &address, "here"];
+    assert!(world.run("git", &configured).status.success());
+    // What is said to a clone holds for what is done in it later.
+    world.gt(&["clone", "--encryption", "prefer", &address, "clone"]);
+    world.gt(&[
+        "clone",
+        "--mirror",
+        "--encryption",
+        "prefer",
+        "--utp",
+        &address,
+        "mirror.git",
+    ]);
+    world.commit("work", "new.txt", "later\n");
+    world.publish("work", &[]);
+    let head = world.git(&["-C", "work", "rev-parse", "HEAD"]);
+    world.git(&["-C", "clone", "fetch", "-q"]);
+    let tip = world.git(&["-C", "clone", "rev-parse", "origin/main"]);
+    assert_eq!(tip, head);
+    world.gt(&["fetch", "-C", "mirror.git"]);
+    assert_eq!(world.refs("mirror.git"), world.refs("work"));
+    let keys = world.git(&["-C", "mirror.git", "config", "--get-regexp", "^gt\\."]);
+    assert_eq!(keys, "gt.utp true\ngt.encryption prefer\n");
+}
+
 #[test]
 fn a_mirror_follows_pushes_and_deletions() {
     let world = World::new();

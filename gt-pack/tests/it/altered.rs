@@ -1,5 +1,6 @@
 //! Parsers over altered bytes: no panic, and little memory.
 
+use crate::alone::alone;
 use crate::bodies;
 use crate::git::{Git, text};
 
@@ -69,15 +70,7 @@ fn seeds() -> Seeds {
             git.commit(&[("a", &(text(1, 40) + &text(n, 2))), ("d/b", &text(n, 1))]);
         }
         git.run(["tag", "-a", "-m", "a tag", "v1"]);
-        let all = [
-            "pack-objects",
-            "-q",
-            "--stdout",
-            "--all",
-            "--revs",
-            "--delta-base-offset",
-        ];
-        let pack = git.with(all, b"");
+        let pack = git.pack_all();
         std::fs::write(git.path().join("a.pack"), &pack).unwrap();
         (git, pack)
     };
@@ -114,20 +107,7 @@ fn seeds() -> Seeds {
 
 #[test]
 fn bodies_take_little() {
-    let exe = std::env::current_exe().unwrap();
-    let inside = [
-        "--exact",
-        "altered::bodies_inside",
-        "--ignored",
-        "--nocapture",
-    ];
-    let child = std::process::Command::new(exe)
-        .args(inside)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success(), "{said}");
-    assert!(said.contains("1 passed"), "{said}");
+    alone("altered::bodies_inside");
 }
 
 #[test]

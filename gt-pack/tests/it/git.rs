@@ -38,6 +38,12 @@ impl Git {
         }
     }
 
+    /// Returns a pack of everything that refs lead to, with deltas by offset.
+    pub(crate) fn pack_all(&self) -> Vec<u8> {
+        let words = "pack-objects -q --stdout --all --revs --delta-base-offset";
+        self.with(words.split(' '), b"")
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

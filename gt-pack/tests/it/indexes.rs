@@ -36,15 +36,7 @@ fn verified(pack: &[u8], format: ObjectFormat) -> Verified {
 fn every_version_of_idx_is_read() {
     for format in [ObjectFormat::Sha1, ObjectFormat::Sha256] {
         let git = repository(format);
-        let all = [
-            "pack-objects",
-            "-q",
-            "--stdout",
-            "--all",
-            "--revs",
-            "--delta-base-offset",
-        ];
-        let pack = git.with(all, b"");
+        let pack = git.pack_all();
         std::fs::write(git.path().join("a.pack"), &pack).unwrap();
         let verified = verified(&pack, format);
         // The last puts all offsets from 256 on into the table of long ones.

@@ -11,6 +11,7 @@
     )
 )]
 
+mod alone;
 mod altered;
 mod bodies;
 mod bundle;
