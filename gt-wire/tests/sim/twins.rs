@@ -144,7 +144,7 @@ impl Pair {
             leech_at().ip(),
         );
         self.wires.insert((to, far), back);
-        let port = 20_000 + self.last as u16;
+        let port = 20_000 + (self.last % 40_000) as u16;
         let caller = SocketAddr::new(from, port);
         for (m, conn, addr, outgoing) in [(to, far, caller, false), (n, near, addr, true)] {
             let stands = Input::Connected {
