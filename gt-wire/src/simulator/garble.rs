@@ -12,7 +12,9 @@ use crate::geometry::{Block, FileIndex, PieceIndex};
 use crate::handshake::{Abilities, Handshake};
 use crate::hashes::HashSpan;
 use crate::message::Message;
-use crate::swarm::{ConnId, Content, Digests, Failure, Input, Options, Output, ReadId, Source};
+use crate::swarm::{
+    ConnId, Content, Digests, Failure, Input, MirrorId, Options, Output, ReadId, Source,
+};
 use crate::turn;
 use crate::{InfoHash, PeerId, Swarm};
 
@@ -57,6 +59,7 @@ pub fn garble(raw: &[u8]) {
     let matter = Matter::v2(&[12 * BLOCK, 0, 5], 2 * BLOCK);
     let mut options = Options::new(PeerId([200; 20]), InfoHash([7; 20]), 5);
     options.extensions = vec!["a".into()];
+    options.mirrors = bits.below(4) as usize;
     options.content = match bits.below(4) {
         0 => None,
         1 => Some(Content::whole(matter.known.clone())),
@@ -185,7 +188,7 @@ fn input(bits: &mut Bits<'_>, matter: &Matter) -> Input {
     };
     let conn = ConnId(u64::from(bits.below(5)));
     let addr = SocketAddr::from(([20, (conn.0 + 1) as u8, 1, 1], 6881));
-    match bits.below(24) {
+    match bits.below(32) {
         0 | 1 => Input::Connected {
             conn,
             addr,
@@ -221,13 +224,30 @@ fn input(bits: &mut Bits<'_>, matter: &Matter) -> Input {
         }
         11 => Input::FileClosed {
             file: FileIndex(bits.below(4)),
-            result: Ok(Verdict::Accept),
+            result: match (failure(bits), bits.below(4)) {
+                (Some(why), _) => Err(why),
+                (None, 0) => Ok(Verdict::reject("x")),
+                (None, _) => Ok(Verdict::Accept),
+            },
         },
         12 => Input::Peers {
-            addrs: vec![addr],
-            source: Source::Dht,
+            addrs: vec![addr, SocketAddr::from(([20, bits.byte(), 1, 1], 6881))],
+            source: match bits.below(6) {
+                0 => Source::Person,
+                1 => Source::Tracker,
+                2 => Source::Neighbour,
+                3 => Source::Exchange,
+                4 => Source::Dht,
+                _ => Source::Swarm,
+            },
         },
-        13 => Input::Announced { interval: None },
+        13 => Input::Announced {
+            interval: match bits.below(3) {
+                0 => None,
+                1 => Some(Duration::ZERO),
+                _ => Some(Duration::from_secs(u64::from(bits.number()))),
+            },
+        },
         14 => Input::SendExtended {
             conn,
             name: "a".into(),
@@ -238,6 +258,28 @@ fn input(bits: &mut Bits<'_>, matter: &Matter) -> Input {
             by: Some(Duration::from_secs(u64::from(bits.byte()))),
         },
         16 => Input::Tick,
+        17 => Input::OverDatagrams { conn },
+        18 | 19 => {
+            let block = block(bits);
+            let result = match failure(bits) {
+                Some(why) => Err(why),
+                None => Ok(matter_or_noise(bits, matter, block)),
+            };
+            Input::Fetched {
+                mirror: MirrorId(bits.below(4)),
+                block,
+                result,
+            }
+        }
+        20 => match bits.below(8) {
+            // What ends all is rare: nothing comes of anything after it.
+            0 => Input::Stop,
+            1 | 2 => Input::Ban {
+                conn,
+                why: "x".into(),
+            },
+            _ => Input::Tick,
+        },
         _ => Input::Received {
             conn,
             bytes: words(bits, matter),

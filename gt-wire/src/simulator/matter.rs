@@ -129,7 +129,10 @@ impl Matter {
     }
 
     /// Returns the bytes of a block.
-    pub(super) fn read(&self, block: Block) -> Bytes {
+    ///
+    /// # Panics
+    /// Where there is no such block.
+    pub fn read(&self, block: Block) -> Bytes {
         let at = self.starts[block.piece.0 as usize] + block.offset as usize;
         self.data.slice(at..at + block.length as usize)
     }
@@ -141,9 +144,9 @@ impl Matter {
         bytes.len() == block.length as usize && bytes[..length] == mark[..length]
     }
 
-    /// Says what hashing would say of a piece, of whose blocks `right` tells
-    /// which are.
-    pub(super) fn digests(
+    /// Says what hashing would say of a piece, of whose blocks, by their
+    /// number in it, `right` tells which are.
+    pub fn digests(
         &self,
         piece: PieceIndex,
         wants_sha1: bool,

@@ -36,6 +36,10 @@ const STUCK: Duration = Duration::from_secs(120);
 /// answers to floods, and messages of the caller's.
 const QUEUE: usize = 20 << 20;
 
+/// How long another address of a peer rests while a connection to that peer
+/// stands and serves.
+const TWIN: Duration = Duration::from_secs(600);
+
 /// Requests that we take from one peer at a time (`reqq`).
 pub(super) const QUEUE_REQUESTS: usize = 500;
 
@@ -130,27 +134,8 @@ impl Swarm {
             }
             return self.lose(conn, Reason::Ourselves, true);
         }
-        let twin = self
-            .links
-            .values()
-            .find(|other| {
-                other.conn != conn
-                    && other.peer.handshake().map(|h| h.peer_id) == Some(handshake.peer_id)
-            })
-            .map(|other| (other.conn, other.outgoing, other.addr));
-        if let Some((other, other_outgoing, other_addr)) = twin {
-            // Both ends must drop the same one: of two that went in opposite
-            // directions, that of the greater id stays.
-            let ours_stays = self.options.peer_id > handshake.peer_id;
-            if outgoing != other_outgoing && outgoing == ours_stays {
-                self.lose(other, Reason::Twice, true);
-                self.book
-                    .rest(self.now, other_addr, Duration::from_secs(600));
-            } else {
-                self.lose(conn, Reason::Twice, true);
-                self.book.rest(self.now, addr, Duration::from_secs(600));
-                return;
-            }
+        if !self.is_the_one(conn, &handshake) {
+            return;
         }
         if outgoing {
             // It answered ours: a round trip.
@@ -164,6 +149,57 @@ impl Swarm {
             self.say(conn, Message::Extended { id: 0, payload });
         }
         self.show_pieces(conn);
+    }
+
+    /// Keeps one of two connections of the same peer; tells whether it is the
+    /// new one or the only one.
+    fn is_the_one(&mut self, conn: ConnId, handshake: &Handshake) -> bool {
+        let id = handshake.peer_id;
+        let same = |other: &&Link| {
+            other.conn != conn && other.peer.handshake().map(|h| h.peer_id) == Some(id)
+        };
+        let (Some(link), Some(twin)) = (self.links.get(&conn), self.links.values().find(same))
+        else {
+            return true;
+        };
+        // Both ends must drop the same one: of two that went in opposite
+        // directions, that of the greater id stays, else the earlier one. But
+        // who calls at another address may do so because the earlier one is
+        // of no use.
+        let ours_stays = self.options.peer_id > id;
+        let crossed = link.outgoing != twin.outgoing && link.outgoing == ours_stays;
+        let new_stays = crossed || twin.silent_at() <= self.now;
+        let (stays, goes) = if new_stays {
+            (conn, twin.conn)
+        } else {
+            (twin.conn, conn)
+        };
+        if goes == conn && !self.links[&conn].outgoing {
+            // So that the caller knows whom it need not call there again.
+            self.shake(conn, handshake.info_hash);
+        }
+        let mut addrs = self
+            .links
+            .get_mut(&goes)
+            .map_or(Vec::new(), Link::take_twins);
+        addrs.extend(self.links.get(&goes).map(|link| link.addr));
+        self.lose(goes, Reason::Twice, true);
+        for addr in addrs {
+            let rests = self.book.rest(self.now, addr, TWIN);
+            if let Some(link) = self.links.get_mut(&stays).filter(|_| rests) {
+                link.met_at(addr);
+            }
+        }
+        new_stays
+    }
+
+    /// Tries the other addresses of a peer whose connection is gone or of no
+    /// use.
+    pub(super) fn try_twins(&mut self, twins: Vec<SocketAddr>) {
+        for addr in twins {
+            self.book.wake(self.now, addr);
+            self.alarm(self.now);
+        }
     }
 
     /// What our extension handshake says to a peer.
@@ -215,8 +251,12 @@ impl Swarm {
             return;
         };
         link.say(self.now, message);
+        let given_up = link.given_up_at();
         self.dirty.insert(conn);
-        if link.queued > QUEUE {
+        if let Some(at) = given_up {
+            self.alarm(at);
+        }
+        if self.links[&conn].queued > QUEUE {
             self.lose(conn, Reason::Stuffed, true);
         }
     }
@@ -271,6 +311,10 @@ impl Swarm {
         let good = link.is_open() && !matches!(why, Reason::Protocol(_));
         if !mirror {
             self.book.gone(self.now, link.addr, link.outgoing, good);
+        }
+        if matches!(why, Reason::Closed | Reason::Silent(_) | Reason::Stuffed) {
+            let twins = link.take_twins();
+            self.try_twins(twins);
         }
         self.forget_server(conn, &link);
         self.forget_turns(&link);
@@ -348,10 +392,17 @@ impl Swarm {
                 link.say(self.now, Message::KeepAlive);
                 self.dirty.insert(conn);
             }
+            let mut twins = Vec::new();
+            let mut given_up = link.given_up_at().unwrap_or(Duration::MAX);
+            if given_up <= self.now {
+                (given_up, twins) = (Duration::MAX, link.take_twins());
+            }
             let next = at
                 .min(link.spoke + KEEP_ALIVE)
+                .min(given_up)
                 .max(self.now + Duration::from_millis(1));
             self.alarm(next);
+            self.try_twins(twins);
         }
     }
 

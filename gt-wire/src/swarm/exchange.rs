@@ -113,7 +113,7 @@ impl Link {
             (to.outgoing, wants)
         };
         let (ours, theirs) = (worth(self, other), worth(other, self));
-        let even = (self.conn.0 ^ other.conn.0).count_ones() % 2 == 0;
+        let even = (self.conn.0 ^ other.conn.0).count_ones().is_multiple_of(2);
         let toss = (self.conn < other.conn) == even;
         ours > theirs || (ours == theirs && toss)
     }

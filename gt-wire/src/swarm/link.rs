@@ -22,6 +22,13 @@ use crate::message::Message;
 use crate::metadata::Fetch;
 use crate::peer::Peer;
 
+/// Other addresses of one peer that are remembered.
+const TWINS: usize = 4;
+
+/// After so long without a word, or without taking one, a connection gives way
+/// to another of the same peer.
+const QUIET: Duration = Duration::from_secs(20);
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -115,6 +122,8 @@ pub(super) struct Link {
     pub(super) ramp: Ramp,
     /// Turns, either way.
     pub(super) turns: Ledger,
+    /// Other addresses of the same peer, which rest while this one serves.
+    twins: Vec<SocketAddr>,
 }
 
 impl Link {
@@ -173,7 +182,35 @@ impl Link {
             shown: None,
             ramp: Ramp::default(),
             turns: Ledger::default(),
+            twins: Vec::new(),
         }
+    }
+
+    /// Notes another address at which the peer is met.
+    pub(super) fn met_at(&mut self, addr: SocketAddr) {
+        if self.twins.len() < TWINS && !self.twins.contains(&addr) {
+            self.twins.push(addr);
+        }
+    }
+
+    /// Takes the peer's other addresses, to be tried.
+    pub(super) fn take_twins(&mut self) -> Vec<SocketAddr> {
+        std::mem::take(&mut self.twins)
+    }
+
+    /// Returns when the connection gives way to another of the same peer, if
+    /// nothing is said and nothing taken until then.
+    pub(super) fn silent_at(&self) -> Duration {
+        let stuck = self.queued > 0 && self.drained < self.heard;
+        QUIET + if stuck { self.drained } else { self.heard }
+    }
+
+    /// Returns when the peer's other addresses are tried beside this one: an
+    /// idle connection may be silent, but not one that owes something or takes
+    /// nothing.
+    pub(super) fn given_up_at(&self) -> Option<Duration> {
+        let owes = self.snubs > 0 || !self.asks.is_empty() || self.queued > 0;
+        (owes && !self.twins.is_empty()).then(|| self.silent_at())
     }
 
     /// Tells whether the handshake is through.

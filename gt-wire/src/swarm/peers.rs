@@ -302,12 +302,24 @@ impl Book {
     }
 
     /// Lets an address wait, since its peer is connected by another way or
-    /// of no use now.
-    pub(super) fn rest(&mut self, now: Duration, addr: SocketAddr, time: Duration) {
+    /// of no use now; tells whether it is one that would be called.
+    pub(super) fn rest(&mut self, now: Duration, addr: SocketAddr, time: Duration) -> bool {
+        match self.entries.get_mut(&addr) {
+            Some(entry) if entry.state == State::Waiting => {
+                entry.next = entry.next.max(now + time);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends the rest of an address: the connection that made it needless is
+    /// gone or of no use.
+    pub(super) fn wake(&mut self, now: Duration, addr: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&addr)
             && entry.state == State::Waiting
         {
-            entry.next = entry.next.max(now + time);
+            entry.next = entry.next.min(now);
         }
     }
 

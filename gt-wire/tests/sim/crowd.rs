@@ -133,6 +133,30 @@ fn crowds_come_near_the_bound() {
     }
 }
 
+/// Nobody is alone with passing on what the origin gives first.
+#[test]
+fn the_first_pieces_go_to_different_peers() {
+    let matter = v2(&[200 * 2 * BLOCK], 2 * BLOCK);
+    for seed in 50..54 {
+        let mut world = World::new(seed, Duration::from_millis(25));
+        for id in 0..=12 {
+            let n = world.add(Node::new(id, seed, &matter, id == 0, 10.0 * MBIT));
+            world.start(n, Duration::ZERO);
+        }
+        let given = |world: &World| {
+            let origin = world.nodes[0].swarm.as_ref();
+            let peers = origin.map_or(Vec::new(), |swarm| swarm.peers());
+            peers.iter().map(|peer| peer.uploaded).collect::<Vec<_>>()
+        };
+        let end = Duration::from_secs(10);
+        let piece = 2 * BLOCK as u64;
+        let some = |world: &World| given(world).iter().sum::<u64>() >= 5 * piece;
+        assert!(world.run(end, some), "seed {seed}");
+        let most = given(&world).into_iter().max();
+        assert!(most <= Some(piece), "seed {seed}: {:?}", given(&world));
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let matter = v2(&[40 * 2 * BLOCK, 0, 3, 7 * BLOCK], 2 * BLOCK);

@@ -10,7 +10,9 @@ use gt_vfs::content::BLOCK;
 use gt_wire::handshake::{Abilities, Handshake};
 use gt_wire::hashes::HashSpan;
 use gt_wire::message::Message;
-use gt_wire::swarm::{ConnId, Content, Digests, Failure, Input, Options, Output, ReadId, Source};
+use gt_wire::swarm::{
+    ConnId, Content, Digests, Failure, Input, MirrorId, Options, Output, ReadId, Source,
+};
 use gt_wire::{Block, FileIndex, InfoHash, PeerId, PieceIndex, Swarm};
 use proptest::prelude::*;
 
@@ -102,6 +104,23 @@ fn input() -> impl Strategy<Value = Input> {
             why: "x".into(),
         })
     };
+    let closed = || {
+        prop_oneof![
+            3 => Just(Ok(Verdict::Accept)),
+            1 => Just(Ok(Verdict::reject("x"))),
+            1 => failure().prop_map(Err),
+        ]
+    };
+    let source = || {
+        prop_oneof![
+            Just(Source::Person),
+            Just(Source::Tracker),
+            Just(Source::Neighbour),
+            Just(Source::Exchange),
+            Just(Source::Dht),
+            Just(Source::Swarm),
+        ]
+    };
     prop_oneof![
         4 => (conn(), addr(), any::<bool>()).prop_map(|(conn, addr, outgoing)| Input::Connected { conn, addr, outgoing }),
         20 => (conn(), words()).prop_map(|(conn, bytes)| Input::Received { conn, bytes }),
@@ -115,9 +134,23 @@ fn input() -> impl Strategy<Value = Input> {
             piece: PieceIndex(p),
             result: Ok(Digests { sha1: None, leaves: vec![[1; 32]; usize::from(some)] }),
         }),
-        1 => (0u32..3).prop_map(|f| Input::FileClosed { file: FileIndex(f), result: Ok(Verdict::Accept) }),
-        1 => addr().prop_map(|addr| Input::Peers { addrs: vec![addr], source: Source::Dht }),
-        1 => Just(Input::Announced { interval: None }),
+        1 => (0u32..4, closed()).prop_map(|(f, result)| Input::FileClosed { file: FileIndex(f), result }),
+        1 => (prop::collection::vec(addr(), 0..9), source()).prop_map(|(addrs, source)| Input::Peers { addrs, source }),
+        1 => prop::option::of(any::<u32>()).prop_map(|s| Input::Announced { interval: s.map(|s| Duration::from_secs(s.into())) }),
+        1 => conn().prop_map(|conn| Input::OverDatagrams { conn }),
+        3 => (0u32..4, block(), 0usize..3, failure()).prop_map(|(n, block, kind, why)| {
+            let result = match kind {
+                0 => Err(why),
+                1 => Ok(vec![7; BLOCK].into()),
+                _ => Ok(vec![7; block.length.min(BLOCK as u32) as usize].into()),
+            };
+            Input::Fetched { mirror: MirrorId(n), block, result }
+        }),
+        1 => conn().prop_map(|conn| Input::Ban { conn, why: "x".into() }),
+        1 => (0u32..20, prop::option::of(0u64..9)).prop_map(|(p, by)| Input::Want {
+            piece: PieceIndex(p),
+            by: by.map(Duration::from_secs),
+        }),
         1 => (conn(), 0usize..99).prop_map(|(conn, n)| Input::SendExtended { conn, name: "a".into(), payload: vec![0; n].into() }),
         4 => Just(Input::Tick),
     ]
@@ -129,6 +162,8 @@ proptest! {
     #[test]
     fn anything_in_any_order(
         kind in 0u8..4,
+        mirrors in 0usize..4,
+        stops in prop::option::weighted(0.2, 0usize..250),
         inputs in prop::collection::vec((0u64..2_000_000, input()), 1..250),
     ) {
         let matter = v2(&[12 * BLOCK, 0, 5], BLOCK);
@@ -141,10 +176,13 @@ proptest! {
             _ => Some(Content::new(matter.roots.clone())),
         };
         options.fetch_info = kind == 0;
+        options.mirrors = mirrors;
         let mut swarm = Swarm::new(options);
         let mut now = Duration::ZERO;
         let mut live = 0i64;
-        for (wait, input) in inputs {
+        for (n, (wait, input)) in inputs.into_iter().enumerate() {
+            // What ends all comes at most once, and something comes after it.
+            let input = if stops == Some(n) { Input::Stop } else { input };
             now += Duration::from_micros(wait);
             swarm.handle(now, input);
             let mut outputs = 0;

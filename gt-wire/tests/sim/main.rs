@@ -18,4 +18,5 @@ mod tables;
 mod topic;
 mod town;
 mod trouble;
+mod twins;
 mod worlds;

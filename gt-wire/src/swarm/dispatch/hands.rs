@@ -4,12 +4,20 @@ use std::time::Duration;
 
 use super::super::Swarm;
 use super::super::input::ConnId;
+use super::super::link::Link;
 use super::{Hand, LOOK, receives};
 use crate::geometry::PieceIndex;
 use crate::message::Message;
 
 /// How long a peer may take to ask for what it was handed.
 const ASK: Duration = Duration::from_secs(1);
+
+/// How long others get no more than one piece for the sake of a connection
+/// whose peer is about to say who it is. In a crowd that comes all at once the
+/// first would else get as many as fit on the line, and would be alone with
+/// passing them on (N = 100: 0.03 s less idleness in the first two seconds at
+/// 5 ms, 0.15 s in the first four at 25 ms).
+const COMING: Duration = Duration::from_millis(500);
 
 /// How long a peer that asked for a part may ask for nothing more.
 const REST: Duration = Duration::from_secs(2);
@@ -47,6 +55,7 @@ impl Swarm {
         not: Option<ConnId>,
     ) -> Option<ConnId> {
         let mut best: Option<((u32, u64, u64), ConnId)> = None;
+        let coming = self.links.values().any(|link| is_coming(link, self.now));
         for link in self.links.values() {
             if !receives(link)
                 || link.turns.rests(self.now)
@@ -56,6 +65,10 @@ impl Swarm {
                 continue;
             }
             let debt = self.dispatch.peers.get(&link.conn);
+            if coming && debt.is_some_and(|debt| debt.pending > 0) {
+                // The next piece is for somebody who has none.
+                continue;
+            }
             let debt = debt.map_or(0, |debt| debt.pending + debt.ignored);
             let key = (debt, link.uploaded, self.chance.next());
             if best.is_none_or(|(least, _)| key < least) {
@@ -139,4 +152,11 @@ impl Swarm {
             self.dispatch.enough(piece, now);
         }
     }
+}
+
+/// Tells whether a peer is about to say who it is and what it takes.
+fn is_coming(link: &Link, now: Duration) -> bool {
+    let shaken = link.peer.handshake();
+    let told = link.extensions.is_some() || shaken.is_some_and(|h| !h.abilities.extended());
+    !told && link.errands.is_none() && link.opened + COMING > now
 }

@@ -156,7 +156,7 @@ impl Shared {
         };
         for chunk in body.chunks(piece) {
             if self.kind == Kind::Slow {
-                std::thread::sleep(Duration::from_millis(8));
+                std::thread::sleep(Duration::from_millis(25));
             }
             if self.kind == Kind::Chunked {
                 socket.write_all(format!("{:X}\r\n", chunk.len()).as_bytes())?;
