@@ -278,7 +278,7 @@ pub struct WebWords {
     /// How many certifications a path may have
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub max_cert_depth: u32,
-    /// How careful a certification must say that it was (0 to 3)
+    /// How careful a certification must say that it was (1 to 3)
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub min_cert_level: u8,
     /// The moment to ask about, in UTC: Unix seconds, 2022-12-24 or 20221224T120000

@@ -11,7 +11,15 @@ use std::path::Path;
 /// # Errors
 /// What the file system says, with the file's name; the old bytes are kept.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_with_mode(path, bytes, 0o644)
+    write_with_mode(path, 0o644, |file| file.write_all(bytes))
+}
+
+/// Writes a file as [`write()`] does, by a function that is given the file.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_by(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    write_with_mode(path, 0o644, fill)
 }
 
 /// Writes a file that only the person may read, in a folder that only the
@@ -25,10 +33,14 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::set_permissions(parent, fs::Permissions::from_mode(0o700))
             .map_err(|e| named(parent, e))?;
     }
-    write_with_mode(path, bytes, 0o600)
+    write_with_mode(path, 0o600, |file| file.write_all(bytes))
 }
 
-fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn write_with_mode(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|e| named(parent, e))?;
     let mut name = path.file_name().unwrap_or_default().to_os_string();
@@ -41,7 +53,7 @@ fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
             .truncate(true)
             .mode(mode)
             .open(&temporary)?;
-        file.write_all(bytes)?;
+        fill(&mut file)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         File::open(parent)?.sync_all()

@@ -4,6 +4,7 @@
 //! ```text
 //! gt/charters/<epoch>                     a charter, byte for byte
 //! gt/charters/<epoch>.<n>.seal            its seals
+//! gt/charters.lock                        held while seals are added to one
 //! gt/statements/<identity>                a statement, byte for byte
 //! gt/statements/<identity>.<n>.seal       its seals
 //! gt/rivals/<identity>                    a charter as valid as the one of its epoch

@@ -13,4 +13,4 @@ mod write;
 pub use multi::{Error as MultiError, Multi};
 pub use read::{Error, Index};
 pub use reverse::{Error as ReverseError, Reverse};
-pub use write::{write_idx, write_rev};
+pub use write::{write_idx, write_idx_to, write_rev, write_rev_to};

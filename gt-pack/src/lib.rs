@@ -10,6 +10,7 @@ pub mod fsck;
 #[cfg(feature = "git")]
 mod git_program;
 pub mod hash;
+pub mod idle;
 #[cfg(feature = "git")]
 pub mod import;
 pub mod index;

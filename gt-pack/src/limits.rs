@@ -1,12 +1,14 @@
 //! Ceilings for bytes from strangers, on unless somebody lifts them.
 
+use std::time::Duration;
+
 /// What one pack may cost. [`Limits::default`] holds for packs from anybody;
 /// [`Limits::lifted`] for packs of one's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Objects in one pack. An entry in the table costs about a hundred bytes,
-    /// so this is also a ceiling of memory: the largest public repositories
+    /// Objects in one pack. An entry in the table costs some forty bytes, so
+    /// this is also a ceiling of memory: the largest public repositories
     /// hold some twenty million objects.
     pub objects: u32,
     /// Inflated bytes of one object, a delta counted as an object too. A base
@@ -28,6 +30,11 @@ pub struct Limits {
     /// a pack is resolved. Deltas by offset hold a few objects at a time; only
     /// a pack that was made for it comes near.
     pub waiting: u64,
+    /// How long nothing may come of a pack that is on its way, where a
+    /// [`Patient`](crate::idle::Patient) reader watches. `git pack-objects`
+    /// searches for deltas before it writes the first byte, for minutes in a
+    /// large repository; who is silent for longer holds a file and a thread.
+    pub idle: Duration,
 }
 
 impl Limits {
@@ -40,6 +47,7 @@ impl Limits {
             ratio_floor: u64::MAX,
             depth: u32::MAX,
             waiting: u64::MAX,
+            idle: Duration::MAX,
         }
     }
 
@@ -65,6 +73,7 @@ impl Default for Limits {
             ratio_floor: 64 << 20,
             depth: 200_000,
             waiting: 2 << 30,
+            idle: Duration::from_secs(600),
         }
     }
 }
@@ -114,5 +123,19 @@ pub enum Exceeded {
         limit: u64,
         /// Where counting stopped.
         got: u64,
+    },
+    /// See [`Limits::idle`].
+    #[error(
+        "expected more bytes within {} seconds, got none for {} seconds after byte {after}",
+        limit.as_secs(),
+        got.as_secs()
+    )]
+    Idle {
+        /// The ceiling.
+        limit: Duration,
+        /// How long nothing came.
+        got: Duration,
+        /// How many bytes had come before.
+        after: u64,
     },
 }

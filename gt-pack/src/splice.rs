@@ -24,7 +24,7 @@ use crate::bundle::{self, Header};
 use crate::hash::FileHasher;
 use crate::limits::Limits;
 use crate::span::Span;
-use crate::verify::{self, Bases, Link, NoVisitor, Progress, Verified};
+use crate::verify::{self, Bases, Entries, Link, NoVisitor, Progress, Verified};
 
 /// A bundle that was read and verified.
 pub struct Part<'a> {
@@ -134,41 +134,56 @@ fn merge(parts: &[Part<'_>]) -> Result<Verified, Error> {
         format,
         length: ends,
         checksum: first.pack.checksum,
-        entries: Vec::new(),
+        entries: Entries::new(format),
         external: Vec::new(),
         inflated: 0,
     };
-    let mut entries = Vec::new();
+    let mut outside = BTreeMap::new();
+    let mut names = Vec::new();
+    let mut begin = 0;
     for Part { pack, .. } in parts {
         let before = merged.length - ends;
-        for entry in &pack.entries {
-            let mut moved = *entry;
-            moved.offset += before;
-            entries.push((moved, pack.base(entry)));
+        let count = u32::try_from(pack.entries.len()).map_err(|_| Error::TooMany)?;
+        let next = u32::checked_add(begin, count).ok_or(Error::TooMany)?;
+        for mut entry in pack.entries.in_pack() {
+            entry.offset += before;
+            entry.base = match entry.base {
+                Some(Link::Inside(place)) => Some(Link::Inside(begin + place)),
+                // Numbered as they come; some are inside of another part.
+                Some(Link::Outside(_)) => pack.base(&entry).map(|name| {
+                    let new = names.len() as u32;
+                    let place = *outside.entry(name).or_insert(new);
+                    if place == new {
+                        names.push(name);
+                    }
+                    Link::Outside(place)
+                }),
+                None => None,
+            };
+            merged.entries.push(&entry);
         }
+        begin = next;
         merged.length += pack.length - ends;
         merged.inflated += pack.inflated;
     }
-    entries.sort_unstable_by_key(|(entry, _)| entry.oid);
-    if let Some(twice) = entries.windows(2).find(|two| two[0].0.oid == two[1].0.oid) {
-        return Err(Error::Repeated(twice[0].0.oid));
+    if let Some(twice) = merged.entries.sort() {
+        return Err(Error::Repeated(twice));
     }
-    merged.entries = entries.iter().map(|(entry, _)| *entry).collect();
     let mut seen = BTreeSet::new();
     for id in parts.iter().flat_map(|part| &part.pack.external) {
         if !merged.holds(id) && seen.insert(*id) {
             merged.external.push(*id);
         }
     }
-    let outside: BTreeMap<_, _> = merged.external.iter().zip(0_u32..).collect();
-    for (place, (_, base)) in entries.iter().enumerate() {
-        let Some(base) = base else { continue };
-        let inside = entries.binary_search_by_key(base, |(entry, _)| entry.oid);
-        merged.entries[place].base = match inside {
-            Ok(inside) => Some(Link::Inside(inside as u32)),
-            Err(_) => outside.get(base).map(|place| Link::Outside(*place)),
-        };
-    }
+    let external: BTreeMap<_, _> = merged.external.iter().zip(0_u32..).collect();
+    let bases: Vec<Option<Link>> = names
+        .iter()
+        .map(|name| match merged.entries.place(name) {
+            Some(place) => Some(Link::Inside(place)),
+            None => external.get(name).map(|place| Link::Outside(*place)),
+        })
+        .collect();
+    merged.entries.relink(|n| bases[n as usize]);
     Ok(merged)
 }
 

@@ -64,7 +64,7 @@ pub fn complete(
         let mut encoder = ZlibEncoder::new(entry, Compression::default());
         encoder.write_all(&base.content)?;
         let entry = encoder.finish()?;
-        whole.entries.push(Entry {
+        whole.entries.push(&Entry {
             oid: *oid,
             offset: out.length,
             crc32: crc32fast::hash(&entry),
@@ -76,14 +76,16 @@ pub fn complete(
         whole.inflated += size;
         out.write(&entry)?;
     }
-    whole.entries.sort_unstable_by_key(|e| e.oid);
-    // The places moved, and what was outside is inside now.
-    for n in 0..whole.entries.len() {
-        if let Some(base) = verified.base(&whole.entries[n]) {
-            let place = whole.entries.binary_search_by_key(&base, |e| e.oid);
-            whole.entries[n].base = place.ok().map(|place| Link::Inside(place as u32));
-        }
+    if let Some(twice) = whole.entries.sort() {
+        let why = format!("expected each object once, got {twice} twice");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
+    // What was outside is inside now.
+    let bases = verified.external.iter();
+    let bases: Vec<_> = bases.map(|oid| whole.entries.place(oid)).collect();
+    whole
+        .entries
+        .relink(|n| bases.get(n as usize).copied()?.map(Link::Inside));
     whole.checksum = out.sum.clone().finish();
     out.write(whole.checksum.as_bytes())?;
     whole.length = out.length;

@@ -2,6 +2,8 @@
 //! object named, the trailer compared.
 
 mod batch;
+mod columns;
+mod entries;
 mod finish;
 mod front;
 mod incoming;
@@ -9,9 +11,11 @@ mod kept;
 mod names;
 mod object;
 mod pass;
+mod refs;
 mod resolve;
 mod table;
 
+pub use entries::Entries;
 pub use incoming::{Incoming, stream};
 
 use std::ops::ControlFlow;
@@ -34,7 +38,7 @@ pub struct Verified {
     /// Its trailer, which is the sum of all bytes before it.
     pub checksum: ObjectId,
     /// Its objects, sorted by name, each once.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// Bases that are not in the pack, in the order in which the first delta
     /// on each stands in it: empty for a pack that stands alone.
     pub external: Vec<ObjectId>,
@@ -45,21 +49,20 @@ pub struct Verified {
 impl Verified {
     /// Tells whether the pack itself holds an object.
     pub fn holds(&self, oid: &ObjectId) -> bool {
-        self.entry(oid).is_some()
+        self.entries.find(oid).is_some()
     }
 
     /// Returns the name of the base of a delta.
     pub fn base(&self, entry: &Entry) -> Option<ObjectId> {
         match entry.base? {
-            Link::Inside(place) => self.entries.get(place as usize).map(|e| e.oid),
+            Link::Inside(place) => self.entries.at(place).map(|e| e.oid),
             Link::Outside(place) => self.external.get(place as usize).copied(),
         }
     }
 
     /// Returns an object of the pack.
-    pub fn entry(&self, oid: &ObjectId) -> Option<&Entry> {
-        let place = self.entries.binary_search_by_key(oid, |e| e.oid).ok()?;
-        self.entries.get(place)
+    pub fn entry(&self, oid: &ObjectId) -> Option<Entry> {
+        self.entries.get(self.entries.find(oid)?)
     }
 }
 
@@ -87,7 +90,7 @@ pub struct Entry {
 /// Where the base of a delta is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// In the pack: a place in [`Verified::entries`].
+    /// In the pack: a place in its order, for [`Entries::at`].
     Inside(u32),
     /// Elsewhere: a place in [`Verified::external`].
     Outside(u32),
@@ -330,5 +333,17 @@ pub enum Error {
     Stopped,
     /// The source or the bases broke: not the pack's fault.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for Error {
+    /// A ceiling that a reader met ([`Patient`](crate::idle::Patient)) is the
+    /// pack's fault.
+    fn from(e: std::io::Error) -> Self {
+        let exceeded = e.get_ref().and_then(|inner| inner.downcast_ref());
+        match exceeded {
+            Some(exceeded) => Self::Limit(*exceeded),
+            None => Self::Io(e),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! The caller's to answer: by a web of trust, by a list of its own, or not at
 //! all. It may narrow what a charter or keyring allows, and never widens it.
 
+use crate::charter::SshKey;
 use crate::fingerprint::Fingerprint;
 use crate::number::Time;
 
@@ -10,6 +11,13 @@ use crate::number::Time;
 pub trait Believes {
     /// Returns the answer for a primary key at this time.
     fn belief(&self, primary: &Fingerprint, now: Time) -> Belief;
+
+    /// Returns the answer for an SSH key. Nobody certifies those, so that no
+    /// web knows them: they are not believed, unless the one who is asked has a
+    /// list of them.
+    fn ssh_belief(&self, _key: &SshKey, _now: Time) -> Belief {
+        Belief::Unknown("nobody certifies SSH keys".to_owned())
+    }
 }
 
 /// The answer.

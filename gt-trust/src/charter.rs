@@ -167,7 +167,7 @@ fn nonce(text: &str) -> Option<[u8; 32]> {
 }
 
 fn write(contents: &Contents) -> Vec<u8> {
-    let mut text = Text::open(MAGIC);
+    let mut text = Text::open(MAGIC, 0);
     text.line("Name", &contents.name);
     if let Some(nonce) = &contents.nonce {
         text.line("Nonce", HEXLOWER.encode(nonce));

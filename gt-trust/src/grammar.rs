@@ -133,7 +133,7 @@ impl<'a> Lines<'a> {
 }
 
 fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().position(|b| *b == b'\n')?;
+    let at = memchr::memchr(b'\n', text)?;
     Some((&text[..at], &text[at + 1..]))
 }
 
@@ -141,8 +141,11 @@ fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
 pub(crate) struct Text(Vec<u8>);
 
 impl Text {
-    pub(crate) fn open(magic: &'static str) -> Self {
-        Self(format!("{magic}\n").into_bytes())
+    /// Begins a text; `room` bytes of it are made ready.
+    pub(crate) fn open(magic: &'static str, room: usize) -> Self {
+        let mut text = Self(Vec::with_capacity(room));
+        text.raw(&[magic.as_bytes(), b"\n"]);
+        text
     }
 
     pub(crate) fn line(&mut self, key: &str, value: impl fmt::Display) {

@@ -112,7 +112,7 @@ impl Watermark {
 
     /// Writes the file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut text = Text::open(MAGIC);
+        let mut text = Text::open(MAGIC, 0);
         text.line("Accepted", self.mark);
         text.line("Clock", self.clock);
         text.finish()

@@ -100,6 +100,14 @@ impl Oid {
         }
     }
 
+    /// Writes the hexadecimal form into `room` and returns it, without a text
+    /// of its own for each of many names.
+    pub(crate) fn write_hex<'a>(&self, room: &'a mut [u8; 64]) -> &'a [u8] {
+        let hex = &mut room[..self.format().hex_len()];
+        HEXLOWER.encode_mut(self.as_bytes(), hex);
+        hex
+    }
+
     /// Returns the hash that made it.
     pub fn format(&self) -> ObjectFormat {
         match self {

@@ -21,6 +21,7 @@ use crate::rid::{Identity, Rid, check_url};
 
 pub use draft::{Draft, Move};
 pub use error::Error;
+pub(crate) use moves::{Change, changes};
 pub use moves::{History, MarkError, Moved, check_marks, moves};
 pub use reel::{Recipe, ReelLine, piece_length, total_length};
 
@@ -99,6 +100,9 @@ impl RefLine {
     }
 }
 
+/// The shortest line of a ref: 40 digits, a blank, `refs/a/b` and the line feed.
+const SHORTEST_REF: usize = 50;
+
 pub(crate) const MAGIC: &str = "gt statement 1";
 
 impl Statement {
@@ -110,11 +114,15 @@ impl Statement {
         if bytes.len() > limits::STATEMENT {
             return Err(Error::TooLong(bytes.len()));
         }
-        let statement = Self::new(read(bytes)?)?;
-        if statement.bytes != bytes {
+        let contents = read(bytes)?;
+        check(&contents)?;
+        // What would be written is compared before it is hashed: it is the
+        // text that came, or it is refused.
+        let written = write(&contents, bytes.len());
+        if written != bytes {
             return Err(Error::OtherForm);
         }
-        Ok(statement)
+        Ok(Self::of(contents, written))
     }
 
     /// Makes the statement that says this.
@@ -123,15 +131,19 @@ impl Statement {
     /// See [`Error`].
     pub fn new(contents: Contents) -> Result<Self, Error> {
         check(&contents)?;
-        let bytes = write(&contents);
+        let bytes = write(&contents, 0);
         if bytes.len() > limits::STATEMENT {
             return Err(Error::TooLong(bytes.len()));
         }
-        Ok(Self {
+        Ok(Self::of(contents, bytes))
+    }
+
+    fn of(contents: Contents, bytes: Vec<u8>) -> Self {
+        Self {
             identity: Identity::of(&bytes),
             contents,
             bytes,
-        })
+        }
     }
 
     /// Returns the exact bytes.
@@ -197,6 +209,10 @@ fn read(bytes: &[u8]) -> Result<Contents, Error> {
         refs: Vec::new(),
     };
     lines.blank()?;
+    // One piece of memory, no larger than what has come can fill.
+    contents
+        .refs
+        .reserve_exact(lines.rest().len() / SHORTEST_REF);
     while let Some(line) = lines.next()? {
         contents.refs.push(read_ref(line, &lines)?);
     }
@@ -208,7 +224,8 @@ fn read_ref(line: &[u8], lines: &Lines<'_>) -> Result<RefLine, Error> {
         Some(rest) => (true, rest),
         None => (false, line),
     };
-    let space = rest.iter().position(|b| *b == b' ');
+    // A name of git's has no blank, so that it is the only one.
+    let space = memchr::memchr(b' ', rest);
     let (hex, name) = space
         .map(|at| (&rest[..at], &rest[at + 1..]))
         .ok_or_else(|| lines.error(Fault::Ref))?;
@@ -219,8 +236,9 @@ fn read_ref(line: &[u8], lines: &Lines<'_>) -> Result<RefLine, Error> {
     })
 }
 
-fn write(contents: &Contents) -> Vec<u8> {
-    let mut text = Text::open(MAGIC);
+/// Writes them; `room` is how long the text may well become.
+fn write(contents: &Contents, room: usize) -> Vec<u8> {
+    let mut text = Text::open(MAGIC, room);
     text.line("Repository", contents.repository);
     text.line("Object-Format", contents.object_format);
     text.line("Charter", contents.charter.tagged());
@@ -246,8 +264,9 @@ fn write(contents: &Contents) -> Vec<u8> {
     text.raw(&[b"\n"]);
     for line in &contents.refs {
         let plus: &[u8] = if line.moved { b"+" } else { b"" };
-        let oid = line.oid.to_string();
-        text.raw(&[plus, oid.as_bytes(), b" ", line.name.as_bytes(), b"\n"]);
+        let mut hex = [0; 64];
+        let oid = line.oid.write_hex(&mut hex);
+        text.raw(&[plus, oid, b" ", line.name.as_bytes(), b"\n"]);
     }
     text.finish()
 }

@@ -478,13 +478,15 @@ impl Proposal {
         let judged = judged.map_err(|e| Error::Refused(Box::new(e)))?;
         let newest = judged.links.last().map(|link| &link.charter);
         if newest.is_some_and(|newest| newest == text) {
+            // The newest one too where it holds already: who seals it now
+            // confirms that its seals count.
             for link in &judged.links {
-                if link.charter.epoch.0 > receiver.charter().epoch.0 {
+                if link.charter.epoch >= receiver.charter().epoch && link.charter.epoch.0 > 0 {
                     state.keep_charter(&link.charter, &link.seals)?;
                 }
             }
             // Not in place of those that the present statement names.
-            if !self.keyring.is_empty() {
+            if !self.keyring.is_empty() && text.epoch > receiver.charter().epoch {
                 state.remember_keyring(&self.keyring)?;
             }
             return Ok(Progress {
@@ -526,6 +528,52 @@ impl Proposal {
             None => Err(Error::Overtaken),
         }
     }
+}
+
+/// Settles once more every statement that waits here, after a charter or a
+/// delegate's confirmation of it came: seals that were here already may count
+/// only now. Returns those that hold.
+///
+/// # Errors
+/// [`Error`] of the state; a proposal that is refused stays where it is.
+pub fn settle_waiting(
+    state: &State,
+    rid: Rid,
+    believed: &Believed,
+    now: Time,
+) -> Result<Vec<Text>, Error> {
+    let mut waiting = state.proposals()?;
+    waiting.retain(|proposal| matches!(proposal.text, Text::Statement(_)));
+    waiting.sort_by_key(|proposal| match &proposal.text {
+        Text::Statement(text) => Some(text.mark()),
+        Text::Charter(_) => None,
+    });
+    let mut holding = Vec::new();
+    for proposal in waiting {
+        match proposal.settle(state, rid, believed, now) {
+            Ok(progress) if progress.complete => holding.push(proposal.text),
+            Ok(_) | Err(Error::Refused(_) | Error::Overtaken | Error::Receiver(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(holding)
+}
+
+/// Returns whose seals count under the newest charter that is held: all of the
+/// first one, and of a later one those who have sealed it.
+///
+/// # Errors
+/// [`Error`] of the state, or where two charters of one epoch are valid.
+pub fn confirmed(state: &State, rid: Rid, now: Time) -> Result<Vec<Delegate>, Error> {
+    let held = Held::read(state)?;
+    let receiver = held.receiver(rid, &[], None, None)?;
+    let line = receiver.succession(&[], &[], &[], now);
+    let mut line = line.map_err(|e| Error::Refused(Box::new(e)))?;
+    Ok(line
+        .links
+        .pop()
+        .map(|link| link.confirmed)
+        .unwrap_or_default())
 }
 
 /// Returns the OpenPGP keys of everybody who is or was a delegate.

@@ -24,7 +24,7 @@ use crate::believed::Believed;
 use crate::convert;
 use crate::git::{self, Git};
 use crate::held::Held;
-use crate::op::proposal::{Proposal, Text, openpgp_delegates};
+use crate::op::proposal::{Proposal, Text, confirmed, openpgp_delegates};
 use crate::signing::{self, Sealer};
 use crate::state::{self, State};
 
@@ -98,6 +98,12 @@ pub fn publish(git: &Git, wish: &Wish, progress: &dyn Progress) -> Result<Publis
         .ok_or_else(|| Error::Text("expected the first charter, got none".into()))?;
     if !charter.text.delegates.contains(sealer.delegate()) {
         return Err(Error::NotDelegate(sealer.delegate().to_string()));
+    }
+    if charter.text.epoch.0 > 0 && !confirmed(&state, rid, now)?.contains(sealer.delegate()) {
+        return Err(Error::NotConfirmed {
+            delegate: sealer.delegate().to_string(),
+            charter: charter.text.identity(),
+        });
     }
     let mut patterns = state.patterns()?;
     patterns.extend(wish.patterns.iter().cloned());
@@ -270,6 +276,17 @@ pub enum Error {
     /// Another key was named by the charter.
     #[error("expected to seal with a delegate of the charter, got key {0}, which is none")]
     NotDelegate(String),
+    /// A later charter lists the key, which has not sealed that charter.
+    #[error(
+        "expected to seal with a delegate who has confirmed the charter, got {delegate}: gt \
+         charter endorse {charter} first"
+    )]
+    NotConfirmed {
+        /// The delegate.
+        delegate: String,
+        /// The charter.
+        charter: Identity,
+    },
     /// Somebody published what is not in this repository.
     #[error("{}", fetch_first(.name, *.tag))]
     FetchFirst {

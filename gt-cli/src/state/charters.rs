@@ -100,13 +100,26 @@ impl State {
         Ok(first.and_then(|charter| charter.text.rid()))
     }
 
-    /// Keeps a charter and its seals, in the place of its epoch.
+    /// Keeps a charter and its seals, in the place of its epoch. Seals of it
+    /// that are there stay: a seed and a person at the keyboard may both have
+    /// got one.
     ///
     /// # Errors
     /// What the disk says.
     pub fn keep_charter(&self, charter: &Charter, seals: &[Vec<u8>]) -> Result<(), Error> {
+        let _lock = self.lock_file("charters.lock")?;
         let path = self.dir.join("charters").join(charter.epoch.to_string());
-        write_seals(&path, seals)?;
+        let there = match read_charter(&path) {
+            Err(Error::Damaged { .. }) => None,
+            there => there?.filter(|there| there.text == *charter),
+        };
+        let mut all = there.map_or_else(Vec::new, |there| there.seals);
+        for seal in seals {
+            if !all.contains(seal) {
+                all.push(seal.clone());
+            }
+        }
+        write_seals(&path, &all)?;
         Ok(files::write(&path, charter.as_bytes())?)
     }
 

@@ -82,7 +82,10 @@ fn show(env: &mut Env, words: &CharterShow) -> Result<(), Failure> {
             .iter()
             .filter(|d| !confirmed.contains(d))
         {
-            lines.push(format!("Not confirmed, does not count: {delegate}"));
+            lines.push(format!(
+                "Not confirmed, does not count: {delegate} (gt charter endorse {})",
+                newest.text.identity()
+            ));
         }
         if let Some(pin) = state.pin().map_err(unusable)? {
             lines.push(format!("Pinned: {pin}"));

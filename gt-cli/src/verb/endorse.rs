@@ -49,6 +49,9 @@ pub(super) fn seal(env: &mut Env, words: &Endorse, only_charters: bool) -> Resul
     if !words.no_seal {
         let keys = env.data_folder().map(|folder| folder.join("keys"));
         let sealer = Sealer::find(&git, keys.as_deref(), now).map_err(unusable)?;
+        if let Some(why) = unconfirmed(&state, &found, rid, sealer.delegate(), now)? {
+            return Err(Failure::Verdict(Code::NotTrusted, why));
+        }
         if !may_seal(&state, &found, sealer.delegate())? {
             return Err(Failure::Verdict(
                 Code::NotTrusted,
@@ -63,6 +66,12 @@ pub(super) fn seal(env: &mut Env, words: &Endorse, only_charters: bool) -> Resul
     }
     let believed = super::trust::narrows(env, &git, None).map_err(unusable)?;
     let progress = found.settle(&state, rid, &believed, now).map_err(failed)?;
+    let follow = match &found.text {
+        Text::Charter(_) if progress.complete => {
+            proposal::settle_waiting(&state, rid, &believed, now).map_err(failed)?
+        }
+        _ => Vec::new(),
+    };
     if let Some(path) = &words.output {
         let bytes = found.for_others(&state).map_err(failed)?;
         files::write(&env.cwd.join(path), &bytes).map_err(unusable)?;
@@ -75,7 +84,41 @@ pub(super) fn seal(env: &mut Env, words: &Endorse, only_charters: bool) -> Resul
         (Text::Statement(new), None) => new.refs.iter().map(|l| l.name.to_string()).collect(),
         _ => Vec::new(),
     };
-    show(env, words.json, &found, &progress, &moved).map_err(unusable)
+    show(env, words.json, &found, &progress, &moved).map_err(unusable)?;
+    if !words.json {
+        for text in follow {
+            writeln!(env.stdout, "{} holds: {}", named_as(&text), text.identity())
+                .map_err(unusable)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says why a delegate's seal on a statement would count for nothing: a later
+/// charter lists it, and it has not said that it knows of that.
+fn unconfirmed(
+    state: &State,
+    found: &Proposal,
+    rid: Rid,
+    who: &Delegate,
+    now: Time,
+) -> Result<Option<String>, Failure> {
+    let Some(newest) = state.charter().map_err(unusable)? else {
+        return Ok(None);
+    };
+    let is_one = matches!(found.text, Text::Statement(_)) && newest.text.delegates.contains(who);
+    if !is_one
+        || proposal::confirmed(state, rid, now)
+            .map_err(failed)?
+            .contains(who)
+    {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "expected a delegate who has confirmed charter {}, got {who}: gt charter endorse {} first",
+        newest.text.epoch,
+        newest.text.identity()
+    )))
 }
 
 /// Says that a proposal is written as a file or kept here.
@@ -99,6 +142,21 @@ fn find(env: &Env, state: &State, named: &Path) -> Result<Proposal, Failure> {
         let keyring = state.keyring_of(&held.text).map_err(unusable)?;
         let text = Text::Statement(held.text.into());
         let mut whole = Proposal::new(text, keyring.unwrap_or_default());
+        whole.seals = held.seals;
+        return Ok(whole);
+    }
+    // So may the newest charter: each delegate confirms it by a seal.
+    if !path.exists()
+        && let Some(held) = state.charter().map_err(unusable)?
+        && Some(held.text.identity()) == identity
+    {
+        if held.text.epoch.0 == 0 {
+            return Err(unusable(
+                "the first charter needs no seals: its delegates count by the name of the repository",
+            ));
+        }
+        let keyring = state.certificates().map_err(unusable)?;
+        let mut whole = Proposal::new(Text::Charter(held.text.into()), keyring);
         whole.seals = held.seals;
         return Ok(whole);
     }
@@ -150,6 +208,13 @@ fn kind(text: &Text) -> (&'static str, u64, Option<u64>) {
     }
 }
 
+fn named_as(text: &Text) -> String {
+    match kind(text) {
+        (kind, epoch, Some(sequence)) => format!("{kind} {epoch} {sequence}"),
+        (kind, epoch, None) => format!("{kind} {epoch}"),
+    }
+}
+
 fn list(env: &mut Env, state: &State, as_json: bool, only_charters: bool) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for proposal in state.proposals().map_err(unusable)? {
@@ -190,11 +255,11 @@ pub(super) fn show(
     progress: &Progress,
     moved: &[String],
 ) -> std::io::Result<()> {
-    let (kind, epoch, sequence) = kind(&found.text);
     let identity = found.text.identity();
     let by: Vec<String> = progress.sealed_by.iter().map(ToString::to_string).collect();
     let out = &mut env.stdout;
     if as_json {
+        let (kind, epoch, sequence) = kind(&found.text);
         return writeln!(
             out,
             "{}",
@@ -205,10 +270,7 @@ pub(super) fn show(
             })
         );
     }
-    let name = match sequence {
-        Some(sequence) => format!("{kind} {epoch} {sequence}"),
-        None => format!("{kind} {epoch}"),
-    };
+    let name = named_as(&found.text);
     for name in moved {
         writeln!(out, "  moves {name}")?;
     }

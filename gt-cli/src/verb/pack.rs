@@ -7,12 +7,14 @@ mod list;
 mod opened;
 mod out;
 mod outside;
+mod piped;
 mod reel;
 mod splice;
 mod verify;
 
-use std::io::Write as _;
+use std::io::{self, BufReader, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use gt_pack::Limits;
 use gt_pack::bundle::Header;
@@ -65,15 +67,21 @@ fn read(
     how: &Reading,
     visitor: &dyn Visitor,
 ) -> Result<(Opened, Verified), Failure> {
-    let limits = if how.no_limits {
+    let mut limits = if how.no_limits {
         Limits::lifted()
     } else {
         Limits::default()
     };
-    let is_input = file == Path::new("-");
-    let opened = match is_input {
-        true => Opened::input(&mut env.stdin)?,
-        false => Opened::file(env, file)?,
+    if let Some(seconds) = how.idle {
+        limits.idle = Duration::from_secs(seconds.into());
+    }
+    let mut input = None;
+    let opened = if file == Path::new("-") {
+        let stdin = std::mem::replace(&mut env.stdin, Box::new(io::empty()));
+        let stdin = piped::patient(stdin, &limits).map_err(broken)?;
+        Opened::input(input.insert(BufReader::new(stdin)))?
+    } else {
+        Opened::file(env, file)?
     };
     let outside = opened.bundle.as_ref().map(|_| Outside::round(env));
     let bases: &(dyn Bases + Sync) = match &outside {
@@ -85,13 +93,12 @@ fn read(
     let threads = how.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let shown = Shown::new(env);
-    let stdin = &mut env.stdin;
     let verified = pool.map_err(broken)?.install(|| {
-        if is_input {
+        if let Some(input) = &mut input {
             let source = opened.spool();
             let mut keep = |bytes: &[u8]| source.append(bytes);
             gt_pack::verify::stream(
-                stdin, &mut keep, source, None, format, &limits, bases, visitor, &shown,
+                input, &mut keep, source, None, format, &limits, bases, visitor, &shown,
             )
         } else {
             gt_pack::verify::pack(&opened.pack(), format, &limits, bases, visitor, &shown)

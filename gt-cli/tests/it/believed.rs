@@ -69,6 +69,7 @@ fn what_is_wrong_with_words_and_files_is_64() {
         &["--completes-needed", "0"],
         &["--marginals-needed", "1"],
         &["--max-cert-depth", "256"],
+        &["--min-cert-level", "0"],
         &["--min-cert-level", "4"],
         &["--keyring", "missing"],
         &["--keyring", "junk"],
@@ -206,4 +207,69 @@ fn the_web_narrows_a_charter_for_who_asks() {
         code == 2 && words.contains("expected charter or web"),
         "{words}"
     );
+}
+
+/// A web knows no SSH keys: they count for who names them to git.
+#[test]
+#[ignore = "needs ssh-keygen"]
+fn ssh_delegates_count_for_who_has_listed_them() {
+    let mut world = World::new();
+    world.person("ann");
+    world.repository("work");
+    let key = world.path("key");
+    let key = key.to_str().unwrap();
+    world.run("ssh-keygen", &["-q", "-N", "", "-t", "ed25519", "-f", key]);
+    world.git(&["config", "--global", "gpg.format", "ssh"]);
+    world.git(&["config", "--global", "user.signingkey", key]);
+    let address = world.publish("work", &[]);
+    let (_seed, place) = world.seed("work", &[]);
+    let address = with_peer(&address, &place);
+
+    world.person("bob");
+    world.git(&["config", "--global", "gt.believe", "web"]);
+    let refused = |world: &World, why: &str| {
+        let args = ["clone", "--wait", "5", "--mirror", &address, "no.git"];
+        let (_, words) = world.gt_fails(&args);
+        assert!(words.contains(why), "{words}");
+        assert!(words.contains("ssh:SHA256:"), "{words}");
+    };
+    refused(&world, "nobody certifies SSH keys");
+    let public = std::fs::read_to_string(format!("{key}.pub")).unwrap();
+    let list = world.path("allowed");
+    let setting = "gpg.ssh.allowedSignersFile";
+    world.git(&["config", "--global", setting, list.to_str().unwrap()]);
+    refused(&world, "no such file");
+    for (line, why) in [
+        (String::new(), "does not name it"),
+        (
+            format!("ann namespaces=\"file\" {public}"),
+            "for other purposes",
+        ),
+        (
+            format!("ann valid-before=\"20200101Z\" {public}"),
+            "for other times",
+        ),
+        (
+            format!("ann cert-authority {public}"),
+            "does not name it as a signer",
+        ),
+    ] {
+        std::fs::write(&list, line).unwrap();
+        refused(&world, why);
+    }
+    std::fs::write(&list, format!("ann {public}")).unwrap();
+    let revoked = world.path("revoked");
+    std::fs::write(&revoked, &public).unwrap();
+    let setting = "gpg.ssh.revocationFile";
+    world.git(&["config", "--global", setting, revoked.to_str().unwrap()]);
+    refused(&world, "revokes it");
+    world.git(&["config", "--global", "--unset", setting]);
+    world.gt(&["clone", "--mirror", &address, "yes.git"]);
+    assert_eq!(world.refs("yes.git"), world.refs("work"));
+    // Nor does Ann's own gt know who she is but by that list.
+    world.person("ann");
+    world.git(&["config", "--global", "gt.believe", "web"]);
+    world.commit("work", "later.txt", "later\n");
+    let (_, words) = world.gt_fails(&["publish", "-C", "work"]);
+    assert!(words.contains("nobody certifies SSH keys"), "{words}");
 }

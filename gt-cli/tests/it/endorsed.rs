@@ -10,7 +10,7 @@ use crate::world::{World, with_peer};
 
 /// A person who has a key of gt's own: its delegate, and a file with its
 /// certificate.
-fn person(world: &mut World, name: &str) -> (String, String) {
+pub(crate) fn person(world: &mut World, name: &str) -> (String, String) {
     world.person(name);
     let own = format!("of-{name}");
     world.repository(&own);
@@ -23,11 +23,11 @@ fn person(world: &mut World, name: &str) -> (String, String) {
     (delegate, format!("{own}/.git/gt/keyring"))
 }
 
-fn json(world: &World, args: &[&str]) -> Value {
+pub(crate) fn json(world: &World, args: &[&str]) -> Value {
     serde_json::from_str(&world.gt(args)).unwrap()
 }
 
-fn mark(world: &World, repository: &str) -> String {
+pub(crate) fn mark(world: &World, repository: &str) -> String {
     std::fs::read_to_string(world.path(repository).join("gt/mark")).unwrap()
 }
 

@@ -4,6 +4,7 @@
 
 mod believed;
 mod brought;
+mod confirmed;
 mod endorsed;
 mod faults;
 mod hostile;

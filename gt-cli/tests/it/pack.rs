@@ -110,6 +110,40 @@ fn standard_input_and_exit_codes() {
 }
 
 #[test]
+fn who_gives_nothing_is_left() {
+    let world = World::new();
+    let pack = std::fs::read(packed(&world)).unwrap();
+    // Before the first byte, inside of a bundle's header, inside of a pack.
+    for begin in [&b""[..], b"# v2 git bundle\n", &pack[..99]] {
+        let words = ["pack", "verify", "-", "--idle", "1", "--json"];
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gt"))
+            .current_dir(world.path("."))
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Open until the end, so that only the ceiling can end it.
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(begin).unwrap();
+        let refused = child.wait_with_output().unwrap();
+        drop(stdin);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let value = json(std::str::from_utf8(&refused.stdout).unwrap());
+        let why = value["why"].as_str().unwrap();
+        assert!(
+            why.starts_with("expected more bytes within 1 seconds"),
+            "{why}"
+        );
+        assert!(
+            why.ends_with(&format!("after byte {}", begin.len())),
+            "{why}"
+        );
+    }
+}
+
+#[test]
 fn objects_are_checked_as_configured() {
     let world = World::new();
     world.repository("work");

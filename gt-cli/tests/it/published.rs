@@ -108,6 +108,67 @@ fn a_rewound_branch_and_a_moved_tag_want_force() {
     );
 }
 
+/// A branch is dropped by force and comes back later: its objects are in a reel
+/// since the first time, where nobody's clean-up takes them away, and no reel
+/// may hold them again.
+#[test]
+fn restore_after_force_push() {
+    let world = World::new();
+    world.repository("work");
+    world.publish("work", &[]);
+    world.commit("work", "kept.txt", "dropped, and brought back\n");
+    let address = world.publish("work", &[]);
+    let dropped = world.git(&["-C", "work", "rev-parse", "main"]);
+    let dropped = dropped.trim();
+    let (seed, place) = world.seed("work", &[]);
+    world.gt(&["clone", "--mirror", &with_peer(&address, &place), "m.git"]);
+    let follows = |sequence: u64, place: &str| {
+        seed.wait_until(|v| v["event"] == "complete" && v["sequence"] == sequence);
+        world.gt(&["fetch", "-C", "m.git", "--peer", place]);
+        assert_eq!(world.refs("m.git"), world.refs("work"), "{sequence}");
+        world.fsck("m.git");
+    };
+    let gc = |repository: &str| {
+        let expire = ["reflog", "expire", "--expire=now", "--all"];
+        world.git(&[&["-C", repository][..], &expire].concat());
+        world.git(&["-C", repository, "gc", "-q", "--prune=now"]);
+    };
+
+    world.git(&["-C", "work", "reset", "-q", "--hard", "HEAD~1"]);
+    world.commit("work", "other.txt", "another way\n");
+    world.publish("work", &["--force"]);
+    follows(3, &place);
+    gc("m.git");
+    gc("work");
+
+    world.git(&["-C", "work", "reset", "-q", "--hard", dropped]);
+    let before = reels(&world);
+    world.publish("work", &["--force"]);
+    let text = world.statement("work");
+    assert!(
+        text.contains(&format!("\n+{dropped} refs/heads/main\n")),
+        "{text}"
+    );
+    assert_eq!(reels(&world), before, "nothing new, no reel");
+    follows(4, &place);
+
+    // What follows on it stands on objects that no tip of before names.
+    gc("m.git");
+    world.commit("work", "after.txt", "and on\n");
+    world.publish("work", &[]);
+    assert_ne!(reels(&world), before);
+    follows(5, &place);
+    world.gt(&["clone", "--mirror", &with_peer(&address, &place), "new.git"]);
+    assert_eq!(world.refs("new.git"), world.refs("work"));
+    world.fsck("new.git");
+}
+
+fn reels(world: &World) -> Vec<String> {
+    let text = world.statement("work");
+    let reels = text.lines().filter(|line| line.starts_with("Reel: "));
+    reels.map(str::to_owned).collect()
+}
+
 #[test]
 fn unpublished_refs_stay_here() {
     let world = World::new();

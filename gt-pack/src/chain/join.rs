@@ -22,7 +22,7 @@ use crate::import::Quarantine;
 use crate::index::Multi;
 use crate::kind::Kind;
 use crate::spool::Spool;
-use crate::verify::{Entry, Verified};
+use crate::verify::{Entries, Entry, Verified};
 
 /// A pack is joined with those after it when it is not this many times as
 /// long as all of them: their number stays below the logarithm of the chain's
@@ -307,7 +307,7 @@ impl Chain {
             out: BufWriter::with_capacity(1 << 18, quarantine.begin()?),
             sum: FileHasher::new(self.format),
             length: 0,
-            entries: Vec::new(),
+            entries: Entries::new(self.format),
         };
         let mut head = *b"PACK\0\0\0\x02\0\0\0\0";
         head[8..].copy_from_slice(&count.to_be_bytes());
@@ -324,7 +324,9 @@ impl Chain {
         }
         let checksum = out.sum.clone().finish();
         out.write(checksum.as_bytes())?;
-        out.entries.sort_unstable_by_key(|e| e.oid);
+        if let Some(twice) = out.entries.sort() {
+            return Err(crate::splice::Error::Repeated(twice).into());
+        }
         let verified = Verified {
             format: self.format,
             length: out.length,
@@ -391,7 +393,7 @@ struct Joined {
     sum: FileHasher,
     length: u64,
     /// Of what the index says only name, offset and sum are known here.
-    entries: Vec<Entry>,
+    entries: Entries,
 }
 
 impl Joined {
@@ -409,15 +411,17 @@ impl Joined {
         places: &[Place],
     ) -> io::Result<()> {
         let begin = self.length;
-        self.entries.extend(places.iter().map(|place| Entry {
-            oid: place.oid,
-            offset: begin + place.begin - range.start,
-            crc32: place.crc32,
-            kind: Kind::Blob,
-            size: 0,
-            base: None,
-            depth: 0,
-        }));
+        for place in places {
+            self.entries.push(&Entry {
+                oid: place.oid,
+                offset: begin + place.begin - range.start,
+                crc32: place.crc32,
+                kind: Kind::Blob,
+                size: 0,
+                base: None,
+                depth: 0,
+            });
+        }
         let file: &dyn ReadAt = &*pack.file;
         let mut buffer = vec![0; 1 << 18];
         let mut at = range.start;

@@ -31,7 +31,7 @@ pub(super) fn check(
         }
         Ok(())
     };
-    for entry in &pack.entries {
+    for entry in pack.entries.iter() {
         step()?;
         if earlier.contains(&entry.oid)? {
             return Err(Error::Reject(Reason::Repeated(entry.oid)));
@@ -43,7 +43,7 @@ pub(super) fn check(
         let kind = match place(pack, to) {
             Some(place) => {
                 is_named[place] = true;
-                Some(pack.entries[place].kind)
+                pack.entries.get(place).map(|e| e.kind)
             }
             None => earlier.kind(to)?,
         };
@@ -63,8 +63,9 @@ pub(super) fn check(
             None => return Err(Error::Reject(Reason::MissingTip(*tip))),
         }
     }
-    if let Some(nobody) = is_named.iter().position(|named| !named) {
-        return Err(Error::Reject(Reason::Unnamed(pack.entries[nobody].oid)));
+    let nobody = is_named.iter().position(|named| !named);
+    if let Some(entry) = nobody.and_then(|nobody| pack.entries.get(nobody)) {
+        return Err(Error::Reject(Reason::Unnamed(entry.oid)));
     }
     check_prerequisites(pack, &parents, &header.prerequisites)
 }
@@ -91,5 +92,5 @@ fn check_prerequisites(
 }
 
 fn place(pack: &Verified, oid: &ObjectId) -> Option<usize> {
-    pack.entries.binary_search_by_key(oid, |e| e.oid).ok()
+    pack.entries.find(oid)
 }

@@ -102,14 +102,13 @@ impl Quarantine {
         let folder = self.folder.path().join("pack");
         finish(file)?;
         let name = format!("pack-{}", whole.checksum);
-        for (extension, bytes) in [
-            ("rev", index::write_rev(whole)),
-            ("idx", index::write_idx(whole)),
-        ] {
-            let mut file = File::create_new(folder.join(&name).with_extension(extension))?;
-            file.write_all(&bytes)?;
-            finish(file)?;
-        }
+        let path = folder.join(&name);
+        let mut rev = File::create_new(path.with_extension("rev"))?;
+        index::write_rev_to(whole, &mut rev)?;
+        finish(rev)?;
+        let mut idx = File::create_new(path.with_extension("idx"))?;
+        index::write_idx_to(whole, &mut idx)?;
+        finish(idx)?;
         fs::rename(self.unnamed(), folder.join(&name).with_extension("pack"))?;
         sync_folder(&folder)?;
         Ok(name)

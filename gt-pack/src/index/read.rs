@@ -321,7 +321,7 @@ mod tests {
     use super::*;
     use crate::index::write_idx;
     use crate::kind::Kind;
-    use crate::verify::{Entry, Verified};
+    use crate::verify::{Entries, Entry, Verified};
 
     fn file(bytes: Vec<u8>) -> Arc<dyn ReadAt> {
         let memory = Memory::new();
@@ -331,9 +331,12 @@ mod tests {
     }
 
     fn verified(raws: impl IntoIterator<Item = ([u8; 20], u64, u32)>) -> Verified {
-        let mut entries: Vec<Entry> = raws
-            .into_iter()
-            .map(|(raw, offset, crc32)| Entry {
+        let mut raws: Vec<_> = raws.into_iter().collect();
+        raws.sort();
+        raws.dedup_by_key(|raw| raw.0);
+        let mut entries = Entries::new(ObjectFormat::Sha1);
+        for (raw, offset, crc32) in raws {
+            entries.push(&Entry {
                 oid: ObjectId::Sha1(raw),
                 offset,
                 crc32,
@@ -341,10 +344,9 @@ mod tests {
                 size: 0,
                 base: None,
                 depth: 0,
-            })
-            .collect();
-        entries.sort_by_key(|e| e.oid);
-        entries.dedup_by_key(|e| e.oid);
+            });
+        }
+        assert_eq!(entries.sort(), None);
         Verified {
             format: ObjectFormat::Sha1,
             length: u64::MAX,
@@ -390,7 +392,7 @@ mod tests {
                         prop_assert!((12..length - 20).contains(&offset));
                     }
                 }
-                for entry in &verified.entries {
+                for entry in verified.entries.iter() {
                     let _ = index.find(&entry.oid);
                 }
             }

@@ -34,11 +34,11 @@ impl Bases for Earlier<'_, '_> {
                 break;
             };
             steps.push((part, entry));
-            next = part.pack.base(entry);
+            next = part.pack.base(&entry);
         }
         let mut inflater = Inflater::new();
         for (part, entry) in steps.into_iter().rev() {
-            let bytes = inflated(part, entry, &mut inflater)?;
+            let bytes = inflated(part, &entry, &mut inflater)?;
             content = Some(match content {
                 None => Base::new(entry.kind, bytes, 0),
                 Some(base) => {

@@ -119,8 +119,8 @@ impl Batch {
         let mut known: Vec<Option<(Kind, u32, Vec<u8>)>> = vec![None; count];
         let (mut held, most) = (0, HELD.min(waiting));
         for Item { place, what } in items {
-            let (kind, depth, base, content) = match what {
-                What::Whole(kind, content) => (kind, 0, place, content),
+            let (kind, depth, content) = match what {
+                What::Whole(kind, content) => (kind, 0, content),
                 What::Delta(delta) => {
                     let bytes = &deltas[delta.begin..delta.end];
                     let base = known[(delta.base - first) as usize].as_ref();
@@ -134,21 +134,13 @@ impl Batch {
                             offset: delta.offset,
                             source,
                         })?;
-                    (*kind, *depth + 1, delta.base, content)
+                    (*kind, *depth + 1, content)
                 }
             };
             let oid = namer.name(kind, &content)?;
             let size = content.len() as u64;
             show(visitor, &oid, kind, size, Some(&content))?;
-            names.put(
-                place,
-                &Named {
-                    oid,
-                    kind,
-                    depth,
-                    base,
-                },
-            );
+            names.put(place, &Named { oid, kind, depth });
             let at = (place - first) as usize;
             if is_base[at] {
                 held += size;

@@ -22,7 +22,6 @@ use crate::{ObjectId, inflate, verify};
 pub(super) struct RawEntry {
     pub(super) offset: u64,
     pub(super) header: EntryHeader,
-    pub(super) header_length: u8,
     pub(super) crc32: u32,
     /// Bytes of the object, which for a delta is what its head promises.
     pub(super) result: u64,
@@ -121,7 +120,6 @@ impl Front {
                         kind: EntryKind::Whole(Kind::Blob),
                         size: 0,
                     },
-                    header_length: 0,
                     crc32: 0,
                     result: 0,
                 },
@@ -250,7 +248,6 @@ impl Front {
             entry: RawEntry {
                 offset,
                 header,
-                header_length: length as u8,
                 crc32: 0,
                 result: header.size,
             },

@@ -17,6 +17,9 @@ use crate::limits::Limits;
 /// the length of the whole pack, where it is known beforehand: a pack that
 /// promises too much is then refused at once, not at its end.
 ///
+/// A reader that gives nothing is waited for as long as it blocks: put a
+/// [`Patient`](crate::idle::Patient) before one that comes from strangers.
+///
 /// # Errors
 /// See [`Error`].
 #[allow(clippy::too_many_arguments, reason = "each is another's to give")]

@@ -12,11 +12,13 @@ pub(super) struct Kept {
 const CHUNK: usize = 1 << 20;
 /// Chunks that may be filled.
 const CHUNKS: usize = 32;
+/// Deltas that may lie in them.
+const DELTAS: usize = 1 << 19;
 
 impl Kept {
     /// Keeps the delta of an entry, if there is room.
     pub(super) fn put(&mut self, place: u32, bytes: &[u8]) {
-        if bytes.len() > CHUNK / 4 {
+        if bytes.len() > CHUNK / 4 || self.index.len() == DELTAS {
             return;
         }
         let fits = |chunk: &Vec<u8>| chunk.capacity() - chunk.len() >= bytes.len();

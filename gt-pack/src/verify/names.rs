@@ -17,8 +17,8 @@ pub(super) struct Names {
 
 /// Entries in one run.
 const RUN: usize = 4096;
-/// Beside the name: depth and kind in one number, and the base.
-const BESIDE: usize = 8;
+/// Beside the name: depth and kind in one number.
+const BESIDE: usize = 4;
 
 /// An entry that was named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,15 +27,10 @@ pub(super) struct Named {
     pub(super) kind: Kind,
     /// Deltas between it and a whole object.
     pub(super) depth: u32,
-    /// The entry that it is a delta on; [`OUTSIDE`] where it is one on another
-    /// object, and for whole objects its own.
-    pub(super) base: u32,
 }
 
-/// No entry of the pack.
-pub(super) const OUTSIDE: u32 = u32::MAX;
 /// Depths that fit beside a kind.
-const DEEPEST: u32 = (1 << 29) - 2;
+const DEEPEST: u32 = (1 << 30) - 2;
 
 impl Names {
     /// Returns room for no entries.
@@ -50,7 +45,7 @@ impl Names {
     pub(super) fn grow(&self, count: usize) {
         let mut runs = self.runs.write().unwrap_or_else(|e| e.into_inner());
         while runs.len() * RUN < count {
-            runs.push(Mutex::new(vec![0; self.width() * RUN]));
+            runs.push(Mutex::new(vec![0; width(self.format) * RUN]));
         }
     }
 
@@ -58,77 +53,106 @@ impl Names {
         self.runs.read().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn width(&self) -> usize {
-        self.format.raw_len() + BESIDE
-    }
-
     /// Takes note of an entry.
     pub(super) fn put(&self, place: u32, named: &Named) {
-        let width = self.width();
-        let number = (named.depth.min(DEEPEST) + 1) << 2
-            | Kind::ALL.iter().position(|k| *k == named.kind).unwrap_or(0) as u32;
+        let width = width(self.format);
         let runs = self.runs();
         let mut run = lock(&runs[place as usize / RUN]);
-        let record = &mut run[place as usize % RUN * width..][..width];
-        let (oid, beside) = record.split_at_mut(width - BESIDE);
-        oid.copy_from_slice(named.oid.as_bytes());
-        beside[..4].copy_from_slice(&number.to_le_bytes());
-        beside[4..].copy_from_slice(&named.base.to_le_bytes());
+        named.write(&mut run[place as usize % RUN * width..][..width]);
     }
 
     /// Returns what an entry is; `None` while nobody said.
     pub(super) fn find(&self, place: u32) -> Option<Named> {
+        let width = width(self.format);
         let runs = self.runs();
         let run = lock(&runs[place as usize / RUN]);
-        read(&run[place as usize % RUN * self.width()..][..self.width()])
+        Named::read(&run[place as usize % RUN * width..][..width])
     }
 
     /// Ends the telling.
-    pub(super) fn settle(self) -> Settled {
-        let width = self.width();
+    pub(super) fn settle(self) -> Records {
         let runs = self.runs.into_inner().unwrap_or_else(|e| e.into_inner());
         let plain = |run: Mutex<_>| run.into_inner().unwrap_or_else(|e| e.into_inner());
-        Settled {
-            width,
+        Records {
+            width: width(self.format),
+            count: runs.len() * RUN,
             runs: runs.into_iter().map(plain).collect(),
         }
     }
 }
 
-/// [`Names`] that do not change any more.
-pub(super) struct Settled {
+fn width(format: ObjectFormat) -> usize {
+    format.raw_len() + BESIDE
+}
+
+impl Named {
+    fn write(&self, record: &mut [u8]) {
+        let number = (self.depth.min(DEEPEST) + 1) << 2
+            | Kind::ALL.iter().position(|k| *k == self.kind).unwrap_or(0) as u32;
+        let (oid, beside) = record.split_at_mut(record.len() - BESIDE);
+        oid.copy_from_slice(self.oid.as_bytes());
+        beside.copy_from_slice(&number.to_le_bytes());
+    }
+
+    fn read(record: &[u8]) -> Option<Self> {
+        let (oid, beside) = record.split_at(record.len() - BESIDE);
+        let number = u32::from_le_bytes([beside[0], beside[1], beside[2], beside[3]]);
+        let depth = (number >> 2).checked_sub(1)?;
+        Some(Self {
+            oid: ObjectId::from_bytes(oid)?,
+            kind: Kind::ALL[(number & 3) as usize],
+            depth,
+        })
+    }
+}
+
+/// [`Names`] that all have been told.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Records {
     width: usize,
+    /// Entries that there is room for, which are those that there are where
+    /// they came by [`push`](Self::push).
+    count: usize,
     runs: Vec<Vec<u8>>,
 }
 
-impl Settled {
+impl Records {
+    /// Returns no records.
+    pub(super) fn new(format: ObjectFormat) -> Self {
+        Self {
+            width: width(format),
+            count: 0,
+            runs: Vec::new(),
+        }
+    }
+
+    /// Forgets the room behind the first `count`.
+    pub(super) fn truncate(&mut self, count: usize) {
+        self.count = self.count.min(count);
+    }
+
+    pub(super) fn push(&mut self, named: &Named) {
+        if self.count == self.runs.len() * RUN {
+            self.runs.push(vec![0; self.width * RUN]);
+        }
+        let at = self.count;
+        self.count += 1;
+        named.write(&mut self.runs[at / RUN][at % RUN * self.width..][..self.width]);
+    }
+
     fn record(&self, place: u32) -> &[u8] {
         &self.runs[place as usize / RUN][place as usize % RUN * self.width..][..self.width]
     }
 
-    /// Gives up what is known of the entries from the `count`th on.
-    pub(super) fn truncate(&mut self, count: usize) {
-        self.runs.truncate(count.div_ceil(RUN));
+    /// Returns the name of an entry.
+    pub(super) fn name(&self, place: u32) -> &[u8] {
+        &self.record(place)[..self.width - BESIDE]
     }
 
     /// Returns what an entry is; `None` where nobody said.
     pub(super) fn find(&self, place: u32) -> Option<Named> {
-        read(self.record(place))
+        Named::read(self.record(place))
     }
-}
-
-fn read(record: &[u8]) -> Option<Named> {
-    let (oid, beside) = record.split_at(record.len() - BESIDE);
-    let number = |at: usize| {
-        u32::from_le_bytes([beside[at], beside[at + 1], beside[at + 2], beside[at + 3]])
-    };
-    let depth = (number(0) >> 2).checked_sub(1)?;
-    Some(Named {
-        oid: ObjectId::from_bytes(oid)?,
-        kind: Kind::ALL[(number(0) & 3) as usize],
-        depth,
-        base: number(4),
-    })
 }
 
 /// What a panicked thread left is no worse for it: the panic goes on anyway.
@@ -154,11 +178,16 @@ mod tests {
                     oid: ObjectId::from_bytes(&vec![n as u8; format.raw_len()]).unwrap(),
                     kind: Kind::ALL[n % 4],
                     depth: 100_000 * n as u32,
-                    base: [OUTSIDE, 7][n % 2],
                 };
                 names.put(place, &named);
                 assert_eq!(names.find(place), Some(named));
             }
+            let mut records = names.settle();
+            records.truncate(RUN + 3);
+            let last = records.find(RUN as u32 + 2).unwrap();
+            records.push(&last);
+            assert_eq!(records.find(RUN as u32 + 3), Some(last));
+            assert_eq!(records.name(1), &vec![1; format.raw_len()]);
         }
     }
 }

@@ -34,7 +34,7 @@ impl Verified {
             // A chain is as long as the pack at most: nothing goes round.
             match base {
                 Link::Inside(place) if deltas.len() <= self.entries.len() => {
-                    let Some(next) = self.entries.get(place as usize) else {
+                    let Some(next) = self.entries.at(place) else {
                         return Ok(None);
                     };
                     entry = next;

@@ -9,7 +9,7 @@ use gt_vfs::{ObjectFormat, ObjectId};
 use super::batch::Batch;
 use super::front::{Content, Front, Inflated, RawEntry};
 use super::kept::Kept;
-use super::names::{Named, Names, OUTSIDE, lock};
+use super::names::{Named, Names, lock};
 use super::resolve::show;
 use super::table::Rows;
 use super::{Error, Progress, Stage, Visitor};
@@ -98,7 +98,7 @@ impl Taker {
         Self {
             front: Front::new(format, limits, length),
             limits: limits.clone(),
-            rows: Rows::default(),
+            rows: Rows::new(format),
             batch: Batch::default(),
             is_exact: length.is_some(),
         }
@@ -223,12 +223,7 @@ impl<'a> Namer<'a> {
     }
 
     fn add(&self, place: u32, oid: ObjectId, kind: Kind) {
-        let named = Named {
-            oid,
-            kind,
-            depth: 0,
-            base: OUTSIDE,
-        };
-        self.names.put(place, &named);
+        let depth = 0;
+        self.names.put(place, &Named { oid, kind, depth });
     }
 }

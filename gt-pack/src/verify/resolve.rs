@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex};
 
 use gt_vfs::{ObjectFormat, ObjectId};
 
-use super::names::{Named, Names, OUTSIDE, lock};
-use super::table::Table;
+use super::columns::Bits;
+use super::names::{Named, Names, lock};
+use super::table::{Table, changed};
 use super::{Base, Bases, Error, Progress, Seen, Stage, Visitor};
 use crate::delta::apply;
 use crate::hash::Namer;
@@ -28,9 +29,11 @@ pub(super) struct Resolver<'a> {
     pub(super) visitor: &'a dyn Visitor,
     pub(super) progress: &'a dyn Progress,
     /// Entries that are resolved, or being resolved.
-    claimed: Vec<AtomicBool>,
+    claimed: Bits,
     /// Deltas that had a name when the pack had been read.
-    early: Vec<bool>,
+    early: Bits,
+    /// Deltas that name a base which is in the pack, and where that is.
+    linked: Mutex<Vec<(u32, u32)>>,
     waiting: Arc<AtomicU64>,
     /// Inflated bytes that may still be made.
     allowed: AtomicU64,
@@ -59,14 +62,16 @@ impl<'a> Resolver<'a> {
         spent: u64,
         length: u64,
     ) -> Self {
-        let places = 0..table.len() as u32;
-        let claimed = places.clone().map(|p| AtomicBool::new(!table.is_delta(p)));
-        let claimed = claimed.collect();
-        let early = places.map(|p| table.is_delta(p) && names.find(p).is_some());
-        let early: Vec<bool> = early.collect();
-        let made = early.iter().zip(0..).filter(|(early, _)| **early);
-        let made: u64 = made.map(|(_, p)| table.row(p).result).sum();
-        let spent = spent.saturating_add(made);
+        let (claimed, early) = (Bits::new(table.len()), Bits::new(table.len()));
+        let mut spent = spent;
+        for place in 0..table.len() as u32 {
+            if !table.is_delta(place) {
+                claimed.set(place);
+            } else if names.find(place).is_some() {
+                early.set(place);
+                spent = spent.saturating_add(table.size(place));
+            }
+        }
         let most = limits.inflated(length);
         Self {
             format,
@@ -77,6 +82,7 @@ impl<'a> Resolver<'a> {
             progress,
             claimed,
             early,
+            linked: Mutex::default(),
             waiting: Arc::default(),
             allowed: AtomicU64::new(most.saturating_sub(spent)),
             most,
@@ -91,7 +97,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn inside(&self) -> Result<(), Error> {
         let mut roots = Vec::new();
         let mut deltas = Vec::new();
-        let mut done = self.early.iter().filter(|early| **early).count() as u64;
+        let mut done = self.early.count();
         for place in 0..self.table.len() as u32 {
             if self.table.is_delta(place) {
                 continue;
@@ -121,12 +127,7 @@ impl<'a> Resolver<'a> {
     /// Resolves what stands on objects outside, and returns those that were
     /// used, in the order of the deltas.
     pub(super) fn outside(&self, bases: &dyn Bases) -> Result<Vec<ObjectId>, Error> {
-        let mut asked = self.table.named_bases();
-        asked.retain(|(_, oid)| {
-            let mut deltas = Vec::new();
-            self.table.deltas_on(None, oid, &mut deltas);
-            deltas.iter().any(|d| !self.is_claimed(*d))
-        });
+        let asked = self.table.named_bases(|delta| !self.is_claimed(delta));
         let places = (0..asked.len() as u32).collect();
         let found: Vec<AtomicBool> = asked.iter().map(|_| AtomicBool::new(false)).collect();
         self.spread(places, |worker, n| {
@@ -155,7 +156,13 @@ impl<'a> Resolver<'a> {
     }
 
     fn is_claimed(&self, place: u32) -> bool {
-        self.early[place as usize] || self.claimed[place as usize].load(Ordering::Relaxed)
+        self.early.get(place) || self.claimed.get(place)
+    }
+
+    /// Returns, for deltas that name a base which is in the pack, where that
+    /// is.
+    pub(super) fn into_linked(self) -> Vec<(u32, u32)> {
+        self.linked.into_inner().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Runs `begin` for each root, and then what it stacked up, on all threads.
@@ -237,13 +244,13 @@ impl<'a> Resolver<'a> {
     }
 
     fn step(&self, worker: &mut Worker, (place, base): Step) -> Result<(), Error> {
-        if self.claimed[place as usize].swap(true, Ordering::Relaxed) {
+        if self.claimed.set(place) {
             return Ok(());
         }
-        let offset = self.table.row(place).offset;
-        let early = self.early[place as usize];
+        let offset = self.table.offset(place);
+        let early = self.early.get(place);
         if !early {
-            self.charge(base.quota.as_deref(), self.table.row(place).result)?;
+            self.charge(base.quota.as_deref(), self.table.size(place))?;
         }
         let Worker {
             inflater, buffer, ..
@@ -254,6 +261,9 @@ impl<'a> Resolver<'a> {
                 apply::apply(&base.content, delta, self.limits.object)
             })?
             .map_err(|source| Error::Delta { offset, source })?;
+        if content.len() as u64 != self.table.size(place) {
+            return Err(changed(offset));
+        }
         let (kind, depth, quota) = (base.kind, base.depth + 1, base.quota.clone());
         let base_place = base.place;
         drop(base);
@@ -273,15 +283,12 @@ impl<'a> Resolver<'a> {
         let size = content.len() as u64;
         show(self.visitor, &oid, kind, size, Some(&content))?;
         self.count()?;
-        self.names.put(
-            place,
-            &Named {
-                oid,
-                kind,
-                depth,
-                base: base_place,
-            },
-        );
+        self.names.put(place, &Named { oid, kind, depth });
+        if let Some(base) = base_place
+            && self.table.is_by_name(place)
+        {
+            lock(&self.linked).push((place, base));
+        }
         let base = Base::new(kind, content, depth);
         self.put(worker, Some(place), oid, base, quota)
     }
@@ -322,7 +329,7 @@ impl<'a> Resolver<'a> {
         let length = base.content.len() as u64;
         let got = self.waiting.fetch_add(length, Ordering::Relaxed) + length;
         let base = Arc::new(Waiting {
-            place: place.unwrap_or(OUTSIDE),
+            place,
             kind: base.kind,
             content: base.content,
             depth: base.depth,
@@ -360,7 +367,8 @@ impl<'a> Resolver<'a> {
 
 /// A base some of whose deltas are still to come.
 struct Waiting {
-    place: u32,
+    /// Where in the pack, if it is there.
+    place: Option<u32>,
     kind: Kind,
     content: Vec<u8>,
     depth: u32,

@@ -3,54 +3,61 @@
 use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 
 use super::Error;
+use super::columns::{Bits, Offsets, Short};
 use super::front::RawEntry;
 use super::kept::Kept;
-use super::names::{Names, OUTSIDE};
+use super::names::Names;
+use super::refs::Refs;
 use crate::entry::{EntryHeader, EntryKind, MAX_ENTRY_HEADER};
 use crate::inflate::{self, Inflater};
 use crate::limits::{Exceeded, Limits};
 
-/// What is kept of every entry, in 32 bytes.
-#[derive(Clone, Copy)]
-pub(super) struct Row {
-    pub(super) offset: u64,
-    /// Bytes of the object, deltas resolved.
-    pub(super) result: u64,
-    pub(super) crc32: u32,
-    /// The entry of the base of an offset delta, or [`OUTSIDE`].
-    base: u32,
-    /// Offset deltas between it and an object that is none.
-    depth: u32,
-    header_length: u8,
-    is_delta: bool,
-}
-
-/// The entries that have come.
-#[derive(Default)]
+/// The entries that have come, in 12 bytes each, and deltas that name their
+/// bases.
 pub(super) struct Rows {
-    rows: Vec<Row>,
-    /// (base, delta) of reference deltas.
-    by_name: Vec<(ObjectId, u32)>,
+    pub(super) offsets: Offsets,
+    pub(super) crc32: Vec<u32>,
+    /// Bytes of the objects, deltas resolved.
+    pub(super) sizes: Short,
+    /// How many entries before it the base of an offset delta stands; 0 for
+    /// all others.
+    pub(super) back: Short,
+    is_delta: Bits,
+    /// Offset deltas between it and an object that is none.
+    depths: Short,
+    refs: Refs,
 }
 
 impl Rows {
+    pub(super) fn new(format: ObjectFormat) -> Self {
+        Self {
+            offsets: Offsets::default(),
+            crc32: Vec::new(),
+            sizes: Short::default(),
+            back: Short::default(),
+            is_delta: Bits::default(),
+            depths: Short::default(),
+            refs: Refs::new(format),
+        }
+    }
+
     /// Adds the next entry and returns its place.
     pub(super) fn push(&mut self, entry: &RawEntry, limits: &Limits) -> Result<u32, Error> {
-        let place = u32::try_from(self.rows.len()).map_err(std::io::Error::other)?;
-        let (base, depth) = match entry.header.kind {
-            EntryKind::Whole(_) => (OUTSIDE, 0),
+        let place = u32::try_from(self.len()).map_err(std::io::Error::other)?;
+        let (back, depth) = match entry.header.kind {
+            EntryKind::Whole(_) => (0, 0),
             EntryKind::RefDelta(oid) => {
-                self.by_name.push((oid, place));
-                (OUTSIDE, 1)
+                self.refs.push(&oid, place);
+                (0, 1)
             }
             EntryKind::OfsDelta(distance) => {
                 let at = entry.offset.checked_sub(distance);
-                let base = at.and_then(|at| self.rows.binary_search_by_key(&at, |e| e.offset).ok());
+                let base = at.and_then(|at| self.offsets.find(at));
                 let base = base.ok_or(Error::NoEntry {
                     offset: entry.offset,
                     distance,
                 })?;
-                (base as u32, self.rows[base].depth + 1)
+                (place - base, self.depths.get(base) as u32 + 1)
             }
         };
         if depth > limits.depth {
@@ -60,52 +67,49 @@ impl Rows {
             }
             .into());
         }
-        self.rows.push(Row {
-            offset: entry.offset,
-            result: entry.result,
-            crc32: entry.crc32,
-            base,
-            depth,
-            header_length: entry.header_length,
-            is_delta: !matches!(entry.header.kind, EntryKind::Whole(_)),
-        });
+        self.offsets.push(entry.offset);
+        self.crc32.push(entry.crc32);
+        self.sizes.push(entry.result);
+        self.back.push(back.into());
+        self.depths.push(depth.into());
+        self.is_delta.grow(place);
+        if !matches!(entry.header.kind, EntryKind::Whole(_)) {
+            self.is_delta.set(place);
+        }
         Ok(place)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.rows.len()
+        self.offsets.len()
     }
 
     /// Returns the base of an offset delta.
     pub(super) fn base_before(&self, place: u32) -> Option<u32> {
-        let base = self.rows.get(place as usize)?.base;
-        (base != OUTSIDE).then_some(base)
+        match self.back.get(place) as u32 {
+            0 => None,
+            back => place.checked_sub(back),
+        }
     }
 }
 
 pub(super) struct Table<'a> {
     source: &'a dyn ReadAt,
     format: ObjectFormat,
-    rows: Vec<Row>,
+    rows: Rows,
     kept: Kept,
     /// Where the trailer begins.
     end: u64,
-    /// Where in `deltas` those on each entry begin; one more than entries.
-    first: Vec<u32>,
-    /// Offset deltas, by the place of their base.
-    deltas: Vec<u32>,
-    /// (base, delta), sorted.
-    by_name: Vec<(ObjectId, u32)>,
-    /// How many entries that have no name yet stand on each by offsets, itself
-    /// counted; all of them where there are reference deltas.
-    weights: Vec<u32>,
+    /// Entries on which open deltas stand by offsets.
+    is_base: Bits,
+    /// Open deltas, those on which something is still to be done, by their
+    /// bases; with each, how many entries without a name stand on it by
+    /// offsets, itself counted. Those that name their base ([`NO_BASE`]) are
+    /// here only where others stand on them.
+    open: Vec<(u32, u32)>,
 }
 
-impl Row {
-    pub(super) fn is_delta(&self) -> bool {
-        self.is_delta
-    }
-}
+/// What deltas that name their bases are sorted by.
+const NO_BASE: u32 = u32::MAX;
 
 impl<'a> Table<'a> {
     /// Sorts deltas by their bases.
@@ -113,48 +117,45 @@ impl<'a> Table<'a> {
         source: &'a dyn ReadAt,
         format: ObjectFormat,
         length: u64,
-        rows: Rows,
+        mut rows: Rows,
         mut kept: Kept,
         names: &Names,
     ) -> Self {
-        let Rows { rows, mut by_name } = rows;
-        by_name.sort_unstable();
+        rows.depths = Short::default();
+        rows.refs.sort();
         kept.sort();
-        let mut first = vec![0_u32; rows.len() + 1];
-        let mut weights: Vec<u32> = (0..rows.len() as u32)
-            .map(|place| u32::from(!by_name.is_empty() || names.find(place).is_none()))
-            .collect();
+        let count = rows.len() as u32;
+        // What is a delta on an object that is not known yet may stand on any.
+        let is_open = |place| !rows.refs.is_empty() || names.find(place).is_none();
+        let is_base = Bits::new(rows.len());
+        let mut open = Vec::new();
         // Bases stand before their deltas, so the last come first here.
-        for (place, row) in rows.iter().enumerate().rev() {
-            if let Some(count) = first.get_mut(row.base as usize) {
-                *count += 1;
-                let weight = weights[place];
-                let base = &mut weights[row.base as usize];
-                *base = base.saturating_add(weight);
+        for place in (0..count).rev().filter(|place| rows.is_delta.get(*place)) {
+            let weight = u32::from(is_open(place));
+            let base = rows.base_before(place);
+            if is_base.get(place) || weight > 0 && base.is_some() {
+                open.push((place, weight));
+                base.map(|base| is_base.set(base));
             }
         }
-        let mut sum = 0;
-        for slot in &mut first {
-            sum += *slot;
-            *slot = sum;
-        }
-        let mut deltas = vec![0; sum as usize];
-        for (place, row) in rows.iter().enumerate().rev() {
-            if let Some(end) = first.get_mut(row.base as usize) {
-                *end -= 1;
-                deltas[*end as usize] = place as u32;
+        open.reverse();
+        for n in (0..open.len()).rev() {
+            let (place, weight) = open[n];
+            let base = rows.base_before(place);
+            let base = base.and_then(|base| open[..n].binary_search_by_key(&base, |o| o.0).ok());
+            if let Some(base) = base {
+                open[base].1 = open[base].1.saturating_add(weight);
             }
         }
+        open.sort_unstable_by_key(|(place, _)| by_base(&rows, *place));
         Self {
             source,
             format,
             end: length.saturating_sub(format.raw_len() as u64),
             rows,
             kept,
-            first,
-            deltas,
-            by_name,
-            weights,
+            is_base,
+            open,
         }
     }
 
@@ -162,39 +163,44 @@ impl<'a> Table<'a> {
         self.rows.len()
     }
 
-    pub(super) fn row(&self, place: u32) -> &Row {
-        &self.rows[place as usize]
+    /// Returns where an entry begins.
+    pub(super) fn offset(&self, place: u32) -> u64 {
+        self.rows.offsets.get(place)
+    }
+
+    /// Returns the bytes of an object, deltas resolved.
+    pub(super) fn size(&self, place: u32) -> u64 {
+        self.rows.sizes.get(place)
     }
 
     pub(super) fn is_delta(&self, place: u32) -> bool {
-        self.rows[place as usize].is_delta
+        self.rows.is_delta.get(place)
+    }
+
+    /// Tells whether a delta names its base.
+    pub(super) fn is_by_name(&self, place: u32) -> bool {
+        self.is_delta(place) && self.rows.base_before(place).is_none()
     }
 
     /// Gives back what a result is made of, and frees the rest.
-    pub(super) fn into_rows(self) -> Vec<Row> {
+    pub(super) fn into_rows(mut self) -> Rows {
+        self.rows.refs = Refs::new(self.format);
         self.rows
     }
 
-    /// Returns the names of bases that deltas give, each once, those whose
-    /// first delta stands first in front, with that delta.
-    pub(super) fn named_bases(&self) -> Vec<(u32, ObjectId)> {
-        let mut bases: Vec<_> = self
-            .by_name
-            .chunk_by(|a, b| a.0 == b.0)
-            .map(|deltas| (deltas[0].1, deltas[0].0))
-            .collect();
-        bases.sort_unstable();
-        bases
+    /// Returns the names of bases of which `is_wanted` says so of a delta that
+    /// names it, each once, those whose first delta stands first in front,
+    /// with that delta.
+    pub(super) fn named_bases(&self, is_wanted: impl Fn(u32) -> bool) -> Vec<(u32, ObjectId)> {
+        self.rows.refs.bases(is_wanted)
     }
 
     /// Returns, sorted, the deltas on these objects outside, each with the
     /// place of its base among them.
     pub(super) fn bases_outside(&self, outside: &[ObjectId]) -> Vec<(u32, u32)> {
         let mut all = Vec::new();
-        for (n, oid) in outside.iter().enumerate() {
-            let from = self.by_name.partition_point(|(base, _)| base < oid);
-            let here = self.by_name[from..].iter().take_while(|d| d.0 == *oid);
-            all.extend(here.map(|d| (d.1, n as u32)));
+        for (oid, n) in outside.iter().zip(0..) {
+            all.extend(self.rows.refs.on(oid).map(|delta| (delta, n)));
         }
         all.sort_unstable();
         all
@@ -202,27 +208,44 @@ impl<'a> Table<'a> {
 
     /// Returns the base that a reference delta names.
     pub(super) fn named_base(&self, place: u32) -> Option<ObjectId> {
-        let mut all = self.by_name.iter();
-        all.find(|(_, delta)| *delta == place).map(|(oid, _)| *oid)
+        self.rows.refs.base_of(place)
     }
 
-    /// Puts the deltas on an object into `out`, the one with the most entries
-    /// on it first, without those on which nothing is to be done any more. `place` is `None` for an object outside of the pack.
+    /// Puts the open deltas on an object into `out`, the one with the most
+    /// entries on it first. `place` is `None` for an object outside of the pack.
     pub(super) fn deltas_on(&self, place: Option<u32>, oid: &ObjectId, out: &mut Vec<u32>) {
         out.clear();
-        if let Some(place) = place.map(|p| p as usize) {
-            let range = self.first[place] as usize..self.first[place + 1] as usize;
-            let open = self.deltas[range].iter().copied();
-            out.extend(open.filter(|d| self.weights[*d as usize] > 0));
+        let mut heaviest = (0, 0);
+        let mut add = |delta, weight| {
+            if weight > heaviest.1 {
+                heaviest = (out.len(), weight);
+            }
+            out.push(delta);
+        };
+        if let Some(place) = place.filter(|place| self.is_base.get(*place)) {
+            let from = self.first_open((place, 0));
+            let here = self.open[from..].iter();
+            let is_here = |delta: &&(u32, u32)| by_base(&self.rows, delta.0).0 == place;
+            here.take_while(is_here)
+                .for_each(|(delta, weight)| add(*delta, *weight));
         }
-        if !self.by_name.is_empty() {
-            let from = self.by_name.partition_point(|(base, _)| base < oid);
-            let here = self.by_name[from..].iter();
-            out.extend(here.take_while(|d| d.0 == *oid).map(|d| d.1));
+        if !self.rows.refs.is_empty() {
+            for delta in self.rows.refs.on(oid) {
+                let is_base = self.is_base.get(delta);
+                let at = is_base.then(|| self.first_open((NO_BASE, delta)));
+                let weight = at.and_then(|at| self.open.get(at));
+                add(delta, weight.map_or(1, |o| o.1));
+            }
         }
-        if let Some(heaviest) = (0..out.len()).max_by_key(|n| self.weights[out[*n] as usize]) {
-            out.swap(0, heaviest);
+        if !out.is_empty() {
+            out.swap(0, heaviest.0);
         }
+    }
+
+    /// Returns the first open delta that is not before this base and place.
+    fn first_open(&self, key: (u32, u32)) -> usize {
+        self.open
+            .partition_point(|(place, _)| by_base(&self.rows, *place) < key)
     }
 
     /// Hands the bytes of a delta to `take`: those that were kept, or inflated
@@ -247,27 +270,34 @@ impl<'a> Table<'a> {
         inflater: &mut Inflater,
         buffer: &mut Vec<u8>,
     ) -> Result<Vec<u8>, Error> {
-        let entry = self.row(place);
-        let next = self.rows.get(place as usize + 1);
-        let length = next.map_or(self.end, |e| e.offset) - entry.offset;
+        let offset = self.offset(place);
+        let next = match place as usize + 1 {
+            next if next < self.len() => self.offset(next as u32),
+            _ => self.end,
+        };
+        let length = next - offset;
         let length = usize::try_from(length).map_err(std::io::Error::other)?;
-        let lent = self.source.lend(entry.offset, length);
+        let lent = self.source.lend(offset, length);
         let bytes = match &lent {
             Some(bytes) => &bytes[..],
             None => {
                 buffer.resize(length, 0);
-                self.source.read_exact_at(entry.offset, buffer)?;
+                self.source.read_exact_at(offset, buffer)?;
                 &buffer[..]
             }
         };
-        let offset = entry.offset;
         // The header was read before; other bytes there now are the source's.
         let head = &bytes[..bytes.len().min(MAX_ENTRY_HEADER)];
         let header = EntryHeader::read(head, self.format)
             .map_err(|source| Error::Header { offset, source })?;
-        let (header, begin) = header
-            .filter(|(_, begin)| *begin == usize::from(entry.header_length))
-            .ok_or(Error::Truncated(offset))?;
+        let (header, begin) = header.ok_or(Error::Truncated(offset))?;
+        let is_same = match header.kind {
+            EntryKind::Whole(_) => !self.is_delta(place) && header.size == self.size(place),
+            EntryKind::OfsDelta(_) | EntryKind::RefDelta(_) => self.is_delta(place),
+        };
+        if !is_same {
+            return Err(changed(offset));
+        }
         inflater
             .whole(&bytes[begin..], header.size)
             .map_err(|e| match e {
@@ -279,4 +309,15 @@ impl<'a> Table<'a> {
                 },
             })
     }
+}
+
+/// By what open deltas are sorted.
+fn by_base(rows: &Rows, place: u32) -> (u32, u32) {
+    (rows.base_before(place).unwrap_or(NO_BASE), place)
+}
+
+/// The source has other bytes than those that were read first.
+pub(super) fn changed(offset: u64) -> Error {
+    let what = format!("the entry at offset {offset} changed while the pack was read");
+    Error::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, what))
 }

@@ -97,7 +97,7 @@ fn reverse_indexes_are_read() {
         let mut before = 0;
         for nth in 0..count {
             let place = reverse.place_at(nth).unwrap();
-            let offset = verified.entries[place as usize].offset;
+            let offset = verified.entries.get(place as usize).unwrap().offset;
             assert!(offset > before);
             before = offset;
         }

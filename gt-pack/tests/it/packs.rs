@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use gt_pack::idle::Patient;
 use gt_pack::limits::{Exceeded, Limits};
 use gt_pack::spool::Spool;
 use gt_pack::verify::{self, Base, Bases, Error, NoBases, NoVisitor, Silent, Verified};
@@ -106,7 +108,7 @@ fn a_pack_is_verified_as_it_comes() {
             let pushed = incoming.finish(&*source, &NoBases, &Silent).unwrap();
             assert_eq!(pushed, whole);
         }
-        for entry in &whole.entries {
+        for entry in whole.entries.iter() {
             let source = file(&pack[..]);
             let (kind, content) = whole.object(&*source, &entry.oid).unwrap().unwrap();
             assert_eq!(hash::object_id(format, kind, &content), Ok(entry.oid));
@@ -227,6 +229,51 @@ fn thin_pack_completed_as_git_does() {
         tail.iter().map(|e| e.oid).collect::<Vec<_>>()
     };
     assert_eq!(tail(&theirs), tail(&whole), "bases in another order");
+}
+
+#[test]
+fn a_pack_that_stops_coming_is_refused() {
+    /// Gives what it has, then says that nothing has come yet.
+    struct Stuck<'a>(&'a [u8], std::io::ErrorKind);
+    impl std::io::Read for Stuck<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            match self.0.read(buffer) {
+                Ok(0) => Err(self.1.into()),
+                read => read,
+            }
+        }
+    }
+    let git = history();
+    let pack = git.with(["pack-objects", "-q", "--stdout", "--all", "--revs"], b"");
+    let limits = Limits::default();
+    let format = ObjectFormat::Sha1;
+    for length in [0, 5, 100, pack.len() - 1] {
+        for nothing in [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut] {
+            let mut minutes = 0;
+            let clock = || {
+                minutes += 1;
+                Duration::from_secs(60 * minutes)
+            };
+            let mut reader = Patient::new(Stuck(&pack[..length], nothing), &limits, clock);
+            let (mut keep, source) = (|_: &[u8]| Ok(()), file(&pack[..length]));
+            let refused = verify::stream(
+                &mut reader,
+                &mut keep,
+                &*source,
+                None,
+                format,
+                &limits,
+                &NoBases,
+                &NoVisitor,
+                &Silent,
+            );
+            let Err(Error::Limit(Exceeded::Idle { limit, got, after })) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!((limit, after), (limits.idle, length as u64));
+            assert_eq!(got, limits.idle);
+        }
+    }
 }
 
 #[test]

@@ -75,22 +75,17 @@ impl Court<'_> {
         if jury.void.contains(who) {
             return Err(Fault::Equivocated(who.clone()));
         }
-        match (self.believes, who) {
-            (None, _) => {}
-            (Some(believes), Delegate::OpenPgp(primary)) => {
-                match believes.belief(primary, self.now) {
-                    Belief::Trusted => {}
-                    Belief::Unknown(why) | Belief::Refused(why) => {
-                        return Err(Fault::NotBelieved(who.clone(), why));
-                    }
-                }
-            }
-            (Some(_), Delegate::Ssh(_)) => {
-                let why = "nobody certifies SSH keys".to_owned();
-                return Err(Fault::NotBelieved(who.clone(), why));
+        let belief = match (self.believes, who) {
+            (None, _) => Belief::Trusted,
+            (Some(believes), Delegate::OpenPgp(primary)) => believes.belief(primary, self.now),
+            (Some(believes), Delegate::Ssh(key)) => believes.ssh_belief(key, self.now),
+        };
+        match belief {
+            Belief::Trusted => Ok(sealer),
+            Belief::Unknown(why) | Belief::Refused(why) => {
+                Err(Fault::NotBelieved(who.clone(), why))
             }
         }
-        Ok(sealer)
     }
 
     /// Counts the delegates that sealed this very statement. A delegate is a

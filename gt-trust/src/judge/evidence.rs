@@ -89,7 +89,7 @@ impl Evidence {
     /// Writes it: the length of the first seal, and both.
     pub fn to_bytes(&self) -> Vec<u8> {
         let [one, other] = &self.seals;
-        let mut text = Text::open(MAGIC);
+        let mut text = Text::open(MAGIC, 0);
         text.line("First", one.len());
         text.raw(&[b"\n", one, other]);
         text.finish()

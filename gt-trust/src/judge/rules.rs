@@ -15,7 +15,7 @@ use crate::number::Time;
 use crate::object::{Checker, Grade, Object, Rings};
 use crate::refs::RefName;
 use crate::seal::SealedBy;
-use crate::statement::{History, Moved, Statement, moves};
+use crate::statement::{Change, History, Statement, changes};
 
 /// A ref that needs more seals.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,21 +57,10 @@ pub enum RuleFault {
     },
 }
 
-/// Returns the refs that moved; every ref where nothing was held.
-fn moved(held: Option<&Statement>, new: &Statement) -> Vec<Moved> {
-    match held {
-        Some(held) => moves(held, new),
-        None => new
-            .refs
-            .iter()
-            .map(|line| Moved {
-                name: line.name.clone(),
-                old: None,
-                new: Some(line.oid),
-                marked: line.moved,
-            })
-            .collect(),
-    }
+/// Goes through the refs that moved; every ref where nothing was held.
+fn moved<'a>(held: Option<&'a Statement>, new: &'a Statement) -> impl Iterator<Item = Change<'a>> {
+    let held = held.map_or_else(Default::default, |held| &held.refs[..]);
+    changes(held, &new.refs)
 }
 
 fn rules_for<'a>(charter: &'a Charter, name: &'a RefName) -> impl Iterator<Item = &'a Rule> {
@@ -101,10 +90,20 @@ pub(super) fn check_seals(
                 .count()
         })
         .collect();
+    // Whether a rule has its seals does not hang on the ref.
+    let wanting: Vec<(&Rule, usize)> = charter
+        .rules
+        .iter()
+        .zip(got)
+        .filter(|(rule, got)| (*got as u64) < rule.threshold)
+        .collect();
+    if wanting.is_empty() {
+        return Vec::new();
+    }
     let mut short = Vec::new();
     for moved in moved(held, new) {
-        for (rule, got) in charter.rules.iter().zip(&got) {
-            if (*got as u64) < rule.threshold && rule.pattern.matches(&moved.name) {
+        for (rule, got) in &wanting {
+            if rule.pattern.matches(moved.name) {
                 short.push(Short {
                     name: moved.name.clone(),
                     got: *got,
@@ -125,14 +124,14 @@ pub(super) fn check_moves(
     if charter.rules.is_empty() {
         return Ok(());
     }
-    for moved in moves(held, new) {
+    for moved in changes(&held.refs, &new.refs) {
         if moved.old.is_none() {
             continue;
         }
-        for rule in rules_for(charter, &moved.name) {
+        for rule in rules_for(charter, moved.name) {
             match rule.which {
                 Which::Immutable => return Err(RuleFault::Immutable(moved.name.clone())),
-                Which::FastForward if moved.new.is_none() || moved.marked => {
+                Which::FastForward if moved.new.is_none() || moved.is_marked() => {
                     return Err(RuleFault::FastForward(moved.name.clone()));
                 }
                 _ => {}
@@ -171,14 +170,16 @@ pub fn check_history(
         .map(|before| before.refs.iter().map(|line| line.oid).collect())
         .unwrap_or_default();
     for moved in moved(before, new) {
-        let Some(to) = moved.new else { continue };
+        let Some(to) = moved.new.map(|line| line.oid) else {
+            continue;
+        };
         let failed = |why: Box<dyn std::error::Error + Send + Sync>| RuleFault::History {
             name: moved.name.clone(),
             why: why.to_string(),
         };
-        for rule in rules_for(charter, &moved.name) {
+        for rule in rules_for(charter, moved.name) {
             if let (Which::FastForward, Some(from)) = (rule.which, moved.old)
-                && !history.is_ancestor(&from, &to).map_err(failed)?
+                && !history.is_ancestor(&from.oid, &to).map_err(failed)?
             {
                 return Err(RuleFault::FastForward(moved.name.clone()));
             }

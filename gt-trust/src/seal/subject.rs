@@ -84,7 +84,7 @@ impl Subject {
     }
 
     pub(super) fn message(&self) -> Vec<u8> {
-        let mut text = Text::open(MAGIC);
+        let mut text = Text::open(MAGIC, 0);
         match self {
             Self::Statement { repository, mark } => {
                 text.line("Repository", repository);

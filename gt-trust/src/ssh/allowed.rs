@@ -2,6 +2,7 @@
 
 use super::PublicKey;
 use super::pattern::matches_list;
+use crate::charter::SshKey;
 use crate::limits;
 use crate::number::Time;
 
@@ -94,6 +95,13 @@ impl AllowedSigners {
             }
         }
         worst
+    }
+
+    /// Returns the key with this fingerprint, if a line has it: whether it may
+    /// sign, [`find`](Self::find) says.
+    pub fn key(&self, print: &SshKey) -> Option<&PublicKey> {
+        let keys = self.lines.iter().map(|line| &line.key);
+        keys.into_iter().find(|key| key.fingerprint() == *print)
     }
 
     /// Says the same for one name: as `ssh-keygen -Y verify -I <principal>`.

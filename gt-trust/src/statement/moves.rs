@@ -1,6 +1,8 @@
 //! What a statement does to the refs of the one before.
 
-use super::Statement;
+use std::cmp::Ordering;
+
+use super::{RefLine, Statement};
 use crate::oid::Oid;
 use crate::refs::RefName;
 
@@ -51,26 +53,56 @@ pub struct Moved {
 
 /// Lists the refs that differ, sorted by name.
 pub fn moves(old: &Statement, new: &Statement) -> Vec<Moved> {
-    let (mut olds, mut news) = (old.refs.iter().peekable(), new.refs.iter().peekable());
-    let mut all = Vec::new();
-    loop {
-        // Both are sorted: the smaller name is the next, alone or in both.
-        let name = match (olds.peek(), news.peek()) {
-            (None, None) => return all,
-            (Some(line), None) | (None, Some(line)) => &line.name,
-            (Some(old), Some(new)) => (&old.name).min(&new.name),
-        };
-        let before = olds.next_if(|line| line.name == *name);
-        let after = news.next_if(|line| line.name == *name);
-        if before.map(|line| line.oid) != after.map(|line| line.oid) {
-            all.push(Moved {
-                name: name.clone(),
-                old: before.map(|line| line.oid),
-                new: after.map(|line| line.oid),
-                marked: after.is_some_and(|line| line.moved),
-            });
+    changes(&old.refs, &new.refs).map(Change::moved).collect()
+}
+
+/// One ref that differs, by its lines in the two texts: of ten thousand refs
+/// most have no rule, and need no name of their own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change<'a> {
+    pub(crate) name: &'a RefName,
+    pub(crate) old: Option<&'a RefLine>,
+    pub(crate) new: Option<&'a RefLine>,
+}
+
+impl Change<'_> {
+    pub(crate) fn moved(self) -> Moved {
+        Moved {
+            name: self.name.clone(),
+            old: self.old.map(|line| line.oid),
+            new: self.new.map(|line| line.oid),
+            marked: self.is_marked(),
         }
     }
+
+    pub(crate) fn is_marked(&self) -> bool {
+        self.new.is_some_and(|line| line.moved)
+    }
+}
+
+/// Goes through the refs that differ between two sorted lists.
+pub(crate) fn changes<'a>(
+    old: &'a [RefLine],
+    new: &'a [RefLine],
+) -> impl Iterator<Item = Change<'a>> {
+    let (mut olds, mut news) = (old.iter().peekable(), new.iter().peekable());
+    std::iter::from_fn(move || {
+        loop {
+            // The smaller name is the next, alone or in both.
+            let order = match (olds.peek(), news.peek()) {
+                (None, None) => return None,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some(new)) => old.name.cmp(&new.name),
+            };
+            let old = if order.is_le() { olds.next() } else { None };
+            let new = if order.is_ge() { news.next() } else { None };
+            if old.map(|line| line.oid) != new.map(|line| line.oid) {
+                let name = &old.or(new)?.name;
+                return Some(Change { name, old, new });
+            }
+        }
+    })
 }
 
 /// Checks that the new statement marks every tag that moved and every other

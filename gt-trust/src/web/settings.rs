@@ -28,7 +28,7 @@ pub struct Settings {
     pub marginals_needed: u32,
     /// How many certifications a path may have: 1 to 255.
     pub max_cert_depth: u32,
-    /// How careful a certification must say that it was, 0 to 3; one that says
+    /// How careful a certification must say that it was, 1 to 3; one that says
     /// nothing (type 0x10) always counts.
     pub min_cert_level: u8,
     /// The moment that is asked about.
@@ -63,7 +63,7 @@ impl Settings {
         if !(1..=255).contains(&self.max_cert_depth) {
             return Err(SettingsError::Depth(self.max_cert_depth));
         }
-        if self.min_cert_level > 3 {
+        if !(1..=3).contains(&self.min_cert_level) {
             return Err(SettingsError::Level(self.min_cert_level));
         }
         Ok(())
@@ -89,6 +89,6 @@ pub enum SettingsError {
     #[error("expected max-cert-depth from 1 to 255, got {0}")]
     Depth(u32),
     /// Of care.
-    #[error("expected min-cert-level from 0 to 3, got {0}")]
+    #[error("expected min-cert-level from 1 to 3, got {0}")]
     Level(u8),
 }

@@ -387,9 +387,14 @@ impl Believes for These {
 /// However many keys somebody certifies, the list is the charter's.
 #[test]
 fn introducer_cannot_mint_quorum() {
-    let publisher = Publisher::several(3, 2);
-    let first = publisher.first();
+    let mut publisher = Publisher::several(3, 2);
     let minted: Vec<_> = (10..20).map(crate::publisher::own_key).collect();
+    // Their certificates travel with the statement, so that only the list
+    // keeps them from counting.
+    for key in &minted {
+        publisher.keyring.extend(key.certificate().unwrap());
+    }
+    let first = publisher.first();
     let everybody = publisher
         .keys
         .iter()
@@ -404,7 +409,10 @@ fn introducer_cannot_mint_quorum() {
     let offer: Offer = publisher.offer_sealed(&first, seals);
     let receiver = publisher.receiver().believes(Some(&believed));
     match judge(&receiver, &offer, NOW) {
-        Judgement::Proposal(proposal) => assert_eq!(proposal.sealed_by.len(), 1),
+        Judgement::Proposal(proposal) => {
+            assert_eq!(proposal.sealed_by.len(), 1);
+            assert_eq!(proposal.faults.len(), 3, "{:?}", proposal.faults);
+        }
         other => panic!("expected Proposal, got {other:?}"),
     }
     // It narrows the list: one of the two is nobody whom this receiver knows.

@@ -14,118 +14,28 @@
 //! delegates who had not confirmed a charter, and evidence.
 //!
 //! Nothing is kept that no delegate has sealed, one seal of each; a delegate has
-//! room for [`EACH`] texts, so that one of them cannot crowd the others out.
+//! room for a few texts, so that one of them cannot crowd the others out.
 
-use std::collections::{BTreeMap, VecDeque};
+mod asking;
+
+use std::time::Instant;
 
 use bytes::Bytes;
 use gt_trust::charter::Delegate;
 use gt_trust::judge::{self, LineFault};
 use gt_trust::offer::{Gathered, Want};
-use gt_trust::{Charter, Epoch, Identity, Mark, Offer, Sequence, Statement, Time, limits};
+use gt_trust::{Charter, Epoch, Mark, Offer, Sequence, Statement, Time, limits};
 use gt_wire::references::Rid as Secret;
 use gt_wire::swarm::ConnId;
 
 use super::asked::Answered;
 use super::{Error, Follow};
 use crate::held::Held;
-use crate::op::proposal::{Proposal, Text};
-use crate::state::Stamp;
+use crate::op::proposal::{self, Proposal, Text};
 use crate::told::Told;
+use asking::Kept;
 
-/// Texts that are kept for one delegate.
-const EACH: usize = 4;
-/// Texts that are kept in all, and their bytes.
-const TEXTS: usize = 64;
-const BYTES: usize = 64 << 20;
-/// Texts that one connection may make us ask for.
-const ASKS: usize = 64;
-
-/// What is gathered, and who was asked for more.
-#[derive(Debug, Default)]
-pub(super) struct Gathering {
-    kept: BTreeMap<Identity, Kept>,
-    stamp: Option<Stamp>,
-    /// What each connection has told of, and whether it was asked for: once is
-    /// enough.
-    heard: BTreeMap<ConnId, BTreeMap<Identity, (Gathered, bool)>>,
-    queue: VecDeque<(ConnId, Mark)>,
-    asked: BTreeMap<ConnId, Mark>,
-}
-
-/// A text that is here, with who has sealed it.
-#[derive(Debug)]
-struct Kept {
-    who: Vec<Delegate>,
-    size: usize,
-    said: Gathered,
-    /// Whether it waits for more seals.
-    waits: bool,
-}
-
-impl Gathering {
-    /// Tells whether a text was asked for on this connection: a pack that
-    /// comes is the answer.
-    pub(super) fn is_busy(&self, conn: ConnId) -> bool {
-        self.asked.contains_key(&conn)
-    }
-
-    /// An answer came: returns what was asked for.
-    pub(super) fn answered(&mut self, conn: ConnId) -> Option<Mark> {
-        self.asked.remove(&conn)
-    }
-
-    /// An answer was let go by ourselves; it is asked for again.
-    pub(super) fn crowded(&mut self, conn: ConnId) {
-        if let Some(mark) = self.asked.remove(&conn) {
-            self.queue.push_back((conn, mark));
-        }
-    }
-
-    /// A connection ended.
-    pub(super) fn gone(&mut self, conn: ConnId) {
-        self.asked.remove(&conn);
-        self.heard.remove(&conn);
-        self.queue.retain(|(of, _)| *of != conn);
-    }
-
-    /// Notes what a peer told of.
-    fn hears(&mut self, conn: ConnId, said: Gathered) {
-        let heard = self.heard.entry(conn).or_default();
-        let identity = said.mark.identity;
-        let known = heard.get(&identity);
-        let room = heard.len() < ASKS || known.is_some();
-        if room && known.is_none_or(|(before, _)| *before != said) {
-            heard.insert(identity, (said, false));
-        }
-    }
-
-    /// Queues what was told of, is wanted, and was not asked for yet.
-    fn consider(&mut self, wanted: impl Fn(&Self, &Gathered) -> bool) {
-        let told = self.heard.iter().flat_map(|(conn, heard)| {
-            let open = heard.values().filter(|(_, asked)| !asked);
-            open.map(|(said, _)| (*conn, *said))
-        });
-        let news: Vec<_> = told.filter(|(_, said)| wanted(self, said)).collect();
-        for (conn, said) in news {
-            let heard = self.heard.entry(conn).or_default();
-            heard.insert(said.mark.identity, (said, true));
-            if !self.queue.contains(&(conn, said.mark)) {
-                self.queue.push_back((conn, said.mark));
-            }
-        }
-    }
-
-    /// Tells whether there is room for one more text by these people.
-    fn has_room(&self, who: &[Delegate], size: usize) -> bool {
-        let waiting = || self.kept.values().filter(|kept| kept.waits);
-        let of = |delegate: &Delegate| waiting().filter(|k| k.who.contains(delegate)).count();
-        let bytes: usize = waiting().map(|kept| kept.size).sum();
-        waiting().count() < TEXTS
-            && bytes.saturating_add(size) <= BYTES
-            && who.iter().any(|delegate| of(delegate) < EACH)
-    }
-}
+pub(super) use asking::Gathering;
 
 impl Follow {
     /// Looks at what waits in this repository, if it has changed, and tells
@@ -139,6 +49,13 @@ impl Follow {
         }
         self.gathering.stamp = stamp;
         self.charters = state.charters()?;
+        let newest = self.charters.last();
+        let newest = newest.map(|charter| (charter.text.epoch, charter.seals.len()));
+        if self.gathering.charter(newest) {
+            // What holds by that is found by the next look at the mark.
+            let now = Time(now);
+            proposal::settle_waiting(&state, self.options.rid, &self.options.believed, now)?;
+        }
         // Sealed once more, here and by hand: others get those seals too.
         if let Some(there) = state.accepted()?
             && let Some(held) = self.newest.as_mut()
@@ -276,17 +193,15 @@ impl Follow {
             }
         });
         let rid = Secret(*self.options.rid.as_bytes());
-        let mut later = VecDeque::new();
-        while let Some((conn, mark)) = self.gathering.queue.pop_front() {
-            if self.gathering.is_busy(conn) || self.asked.is_waiting_for(conn) {
-                later.push_back((conn, mark));
-            } else if self.shared.contains_key(&conn) {
-                let want = Want::of_text(self.options.rid, mark);
-                self.node.send_want(conn, rid, want.to_bytes().into());
-                self.gathering.asked.insert(conn, mark);
-            }
+        let now = Instant::now();
+        self.gathering.give_up(now);
+        let (asked, shared) = (&self.asked, &self.shared);
+        let free = |conn| !asked.is_waiting_for(conn) && shared.contains_key(&conn);
+        while let Some((conn, mark)) = self.gathering.next(free) {
+            let want = Want::of_text(self.options.rid, mark);
+            self.node.send_want(conn, rid, want.to_bytes().into());
+            self.gathering.sent(conn, mark, now);
         }
-        self.gathering.queue = later;
     }
 
     /// Returns the pack of a text that is gathered here; `None` where it is
@@ -522,81 +437,5 @@ fn told(text: &Text, seals: usize, holds: bool) -> Told {
         identity: mark.identity.to_string(),
         seals,
         holds,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use gt_trust::Rid;
-
-    use super::*;
-
-    const RID: [u8; 32] = [1; 32];
-
-    fn delegate(n: u8) -> Delegate {
-        let text = format!("openpgp:{}", format!("{n:02x}").repeat(20));
-        text.parse().unwrap()
-    }
-
-    fn said(n: u8, who: &[Delegate]) -> Gathered {
-        let mark = Mark::new(Epoch(0), Sequence(n.into()), Identity::of(&[n]));
-        Gathered::new(Rid::from_bytes(RID), mark, who, &[])
-    }
-
-    fn keep(gathering: &mut Gathering, n: u8, who: Vec<Delegate>, size: usize) {
-        let said = said(n, &who);
-        let waits = true;
-        gathering.kept.insert(
-            said.mark.identity,
-            Kept {
-                who,
-                size,
-                said,
-                waits,
-            },
-        );
-    }
-
-    #[test]
-    fn one_delegate_does_not_crowd_the_others_out() {
-        let mut gathering = Gathering::default();
-        for n in 0..EACH {
-            assert!(gathering.has_room(&[delegate(1)], 1));
-            keep(&mut gathering, n as u8, vec![delegate(1)], 1);
-        }
-        assert!(!gathering.has_room(&[delegate(1)], 1));
-        assert!(gathering.has_room(&[delegate(2)], 1));
-        assert!(gathering.has_room(&[delegate(1), delegate(2)], 1));
-        keep(&mut gathering, 99, vec![delegate(3)], BYTES);
-        assert!(!gathering.has_room(&[delegate(2)], 1), "bytes");
-        let mut full = Gathering::default();
-        for n in 0..TEXTS {
-            keep(&mut full, n as u8, vec![delegate(n as u8 / 4)], 1);
-        }
-        assert!(!full.has_room(&[delegate(200)], 1), "texts");
-    }
-
-    #[test]
-    fn a_peer_is_asked_once_for_what_it_says_and_not_for_ever() {
-        let mut gathering = Gathering::default();
-        let conn = ConnId(1);
-        let asks = |gathering: &mut Gathering, wanted: bool| {
-            gathering.consider(|_, _| wanted);
-            std::mem::take(&mut gathering.queue).len()
-        };
-        gathering.hears(conn, said(1, &[delegate(1)]));
-        assert_eq!(asks(&mut gathering, false), 0);
-        assert_eq!(asks(&mut gathering, true), 1, "it may matter later");
-        gathering.hears(conn, said(1, &[delegate(1)]));
-        assert_eq!(asks(&mut gathering, true), 0);
-        gathering.hears(conn, said(1, &[delegate(2)]));
-        assert_eq!(asks(&mut gathering, true), 1, "others sealed it");
-        for n in 0..=255 {
-            gathering.hears(conn, said(n, &[]));
-        }
-        assert_eq!(gathering.heard[&conn].len(), ASKS);
-        asks(&mut gathering, true);
-        gathering.gone(conn);
-        assert!(gathering.heard.is_empty());
     }
 }

@@ -246,7 +246,8 @@ impl Follow {
         pack: &[u8],
         reel: Option<Bytes>,
     ) -> Result<(), Error> {
-        if let Some(mark) = self.gathering.answered(conn) {
+        let other = self.asked.is_waiting_for(conn);
+        if let Some(mark) = self.gathering.answered(conn, other) {
             let done = self.gathered(conn, mark, pack).await;
             self.ask_next();
             return done;
@@ -420,11 +421,10 @@ impl Follow {
             let epoch = usize::try_from(link.charter.epoch.0).unwrap_or(usize::MAX);
             let held = self.charters.get(epoch);
             let same = held.filter(|held| held.text == link.charter);
-            let known = same.map_or(&[][..], |held| &held.seals);
-            let mut seals = known.to_vec();
-            seals.extend(link.seals.iter().filter(|s| !known.contains(s)).cloned());
-            if same.is_none() || seals.len() > known.len() {
-                state.keep_charter(&link.charter, &seals)?;
+            let is_known =
+                |held: &Sealed<Charter>| link.seals.iter().all(|seal| held.seals.contains(seal));
+            if !same.is_some_and(is_known) {
+                state.keep_charter(&link.charter, &link.seals)?;
             }
         }
         self.charters = state.charters()?;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use gt_pack::index::{write_idx, write_rev};
+use gt_pack::index::{write_idx_to, write_rev_to};
 use gt_pack::verify::NoVisitor;
 use serde_json::json;
 
@@ -26,8 +26,8 @@ pub(super) fn run(env: &mut Env, words: &Index) -> Result<(), Failure> {
     }
     let rev = idx.with_extension("rev");
     // An index that is there tells git that the rest is there too.
-    files::write(&rev, &write_rev(&verified)).map_err(broken)?;
-    files::write(&idx, &write_idx(&verified)).map_err(broken)?;
+    files::write_by(&rev, |out| write_rev_to(&verified, out)).map_err(broken)?;
+    files::write_by(&idx, |out| write_idx_to(&verified, out)).map_err(broken)?;
     if words.reading.json {
         let value = json!({
             "checksum": verified.checksum.to_string(),

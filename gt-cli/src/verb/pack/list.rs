@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use gt_pack::verify::{Entry, NoVisitor};
+use gt_pack::verify::NoVisitor;
 use serde_json::json;
 
 use super::{Failure, broken, read, told};
@@ -17,25 +17,25 @@ use crate::args::pack::List;
 pub(super) fn run(env: &mut Env, words: &List) -> Result<(), Failure> {
     let outcome = read(env, &words.file, &words.reading, &NoVisitor);
     let (_, verified) = told(env, &words.reading, outcome)?;
-    let mut entries: Vec<&Entry> = verified.entries.iter().collect();
-    entries.sort_unstable_by_key(|e| e.offset);
     let end = verified.length - verified.format.raw_len() as u64;
-    let ends = entries.iter().skip(1).map(|e| e.offset).chain([end]);
+    let entries = verified.entries.in_pack();
+    let ends = verified.entries.in_pack().skip(1).map(|e| e.offset);
+    let ends = ends.chain([end]);
     let mut out = std::io::BufWriter::new(&mut env.stdout);
-    for (entry, end) in entries.iter().zip(ends) {
+    for (entry, end) in entries.zip(ends) {
         let packed = end - entry.offset;
         let (oid, kind, size, offset) = (entry.oid, entry.kind, entry.size, entry.offset);
         if words.reading.json {
             let value = json!({
                 "oid": oid.to_string(), "kind": kind.name(), "size": size, "packed": packed,
                 "offset": offset, "crc32": format!("{:08x}", entry.crc32), "depth": entry.depth,
-                "base": verified.base(entry).map(|b| b.to_string()),
+                "base": verified.base(&entry).map(|b| b.to_string()),
             });
             writeln!(out, "{value}").map_err(broken)?;
             continue;
         }
         write!(out, "{oid} {kind:<6} {size} {packed} {offset}").map_err(broken)?;
-        if let Some(base) = verified.base(entry) {
+        if let Some(base) = verified.base(&entry) {
             write!(out, " {} {base}", entry.depth).map_err(broken)?;
         }
         writeln!(out).map_err(broken)?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use gt_pack::bundle::{FromError, Header};
 use gt_pack::span::Span;
 use gt_pack::spool::Spool;
+use gt_pack::verify::Error;
 use gt_vfs::ReadAt as _;
 
 use super::{Failure, broken};
@@ -49,7 +50,7 @@ impl Opened {
     /// comes; a bundle's header has come already.
     pub(super) fn input(stdin: &mut dyn BufRead) -> Result<Self, Failure> {
         let spool = tempfile::tempfile().and_then(Spool::new).map_err(broken)?;
-        let bundle = match stdin.fill_buf().map_err(broken)?.first() {
+        let bundle = match stdin.fill_buf().map_err(fault)?.first() {
             Some(&SIGN) => Some(header(stdin)?),
             _ => None,
         };
@@ -70,6 +71,14 @@ impl Opened {
     }
 }
 
+/// Who gives nothing is refused; all else is the machine's fault.
+fn fault(e: std::io::Error) -> Failure {
+    match Error::from(e) {
+        Error::Io(e) => broken(e),
+        fault => refused(fault),
+    }
+}
+
 /// How a bundle begins, and no pack does.
 const SIGN: u8 = b'#';
 
@@ -83,7 +92,7 @@ fn header(stdin: &mut dyn BufRead) -> Result<Header, Failure> {
     loop {
         let before = bytes.len();
         let mut part = (&mut *stdin).take(PART);
-        part.read_until(b'\n', &mut bytes).map_err(broken)?;
+        part.read_until(b'\n', &mut bytes).map_err(fault)?;
         let ended = matches!(&bytes[before..], [] | [b'\n']);
         // Looked at each time that it is twice as long: it may be endless.
         if ended || bytes.len() > next {

@@ -4,9 +4,13 @@
 //! a web that knows nobody would refuse everything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gt_trust::belief::{Belief, Believes};
+use gt_trust::charter::SshKey;
+use gt_trust::limits;
+use gt_trust::ssh::{AllowedSigners, RevokedKeys, Standing};
 use gt_trust::web::{Keyring, Settings, Web};
 use gt_trust::{Fingerprint, Time};
 
@@ -15,12 +19,18 @@ use super::shown;
 use crate::believed::Believed;
 use crate::git::Git;
 use crate::verb::Failure;
-use crate::{Env, signing};
+use crate::{Env, files, signing};
 
 /// The switch in git's configuration.
 const SWITCH: &str = "gt.believe";
 /// What is found holds for so long, in seconds: keys expire meanwhile.
 const FRESH: u64 = 600;
+/// Where git's configuration has the list of those whose SSH signatures count,
+/// and of keys that do not any more.
+const ALLOWED: &str = "gpg.ssh.allowedSignersFile";
+const REVOKED: &str = "gpg.ssh.revocationFile";
+/// What seals are signed for, as git's signatures are.
+const NAMESPACE: &str = "git";
 /// Keys whose reasons are remembered.
 const REASONS: usize = 1024;
 
@@ -54,6 +64,8 @@ pub(in crate::verb) fn narrows(
     Ok(Believed::by(Arc::new(Narrow {
         home,
         own: own.map(|(_, key)| key),
+        allowed: git.config_path(ALLOWED).map_err(|e| e.to_string())?,
+        revoked: git.config_path(REVOKED).map_err(|e| e.to_string())?,
         found: Mutex::default(),
     })))
 }
@@ -64,6 +76,9 @@ struct Narrow {
     home: Home,
     /// The key that gt made for the person.
     own: Option<Fingerprint>,
+    /// The files with the SSH keys that count, and that do not any more.
+    allowed: Option<PathBuf>,
+    revoked: Option<PathBuf>,
     found: Mutex<Option<Found>>,
 }
 
@@ -113,6 +128,43 @@ impl Narrow {
         self.home.keep_cache(&cache)?;
         Ok(belief)
     }
+
+    /// Looks for an SSH key in the person's list of allowed signers. Nobody
+    /// certifies SSH keys, so that no web knows them; the list is what the
+    /// person says of them, to git too.
+    fn look_for_ssh(&self, key: &SshKey, now: Time) -> Result<Belief, String> {
+        let Some(path) = &self.allowed else {
+            let why = format!("nobody certifies SSH keys, and {ALLOWED} names no file");
+            return Ok(Belief::Unknown(why));
+        };
+        let allowed = AllowedSigners::parse(&read(path)?, 0)
+            .map_err(|e| format!("{}: {e}", path.display()))?;
+        let shown = path.display();
+        let Some(whole) = allowed.key(key) else {
+            return Ok(Belief::Unknown(format!("{shown} does not name it")));
+        };
+        if let Some(path) = &self.revoked {
+            let revoked =
+                RevokedKeys::parse(&read(path)?).map_err(|e| format!("{}: {e}", path.display()))?;
+            if revoked.holds(whole) {
+                return Ok(Belief::Refused(format!("{} revokes it", path.display())));
+            }
+        }
+        Ok(match allowed.find(whole, NAMESPACE, now) {
+            Standing::Allowed(_) => Belief::Trusted,
+            Standing::OtherNamespace => Belief::Unknown(format!(
+                "{shown} names it for other purposes than {NAMESPACE}"
+            )),
+            Standing::OutOfTime => Belief::Unknown(format!("{shown} names it for other times")),
+            _ => Belief::Unknown(format!("{shown} does not name it as a signer")),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let shown = path.display();
+    let bytes = files::read(path, limits::SIGNERS as u64).map_err(|e| format!("{shown}: {e}"))?;
+    bytes.ok_or_else(|| format!("{shown}: no such file"))
 }
 
 impl Believes for Narrow {
@@ -123,6 +175,16 @@ impl Believes for Narrow {
         match self.look(primary, now) {
             Ok(belief) => belief,
             Err(why) => Belief::Unknown(format!("your keyring cannot be asked: {}", why.words())),
+        }
+    }
+
+    fn ssh_belief(&self, key: &SshKey, now: Time) -> Belief {
+        let how = format!("({SWITCH} is web)");
+        match self.look_for_ssh(key, now) {
+            Ok(Belief::Trusted) => Belief::Trusted,
+            Ok(Belief::Refused(why)) => Belief::Refused(format!("{why} {how}")),
+            Ok(Belief::Unknown(why)) | Err(why) => Belief::Unknown(format!("{why} {how}")),
+            Ok(other) => other,
         }
     }
 }

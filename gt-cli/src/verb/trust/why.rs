@@ -10,6 +10,7 @@ use super::{Sources, fingerprint, plain, shown, usage};
 use crate::Env;
 use crate::args::TrustKey;
 use crate::verb::{Code, Failure};
+use crate::when;
 
 /// Says what a key is to the person, with every path or what is wanting.
 pub(super) fn run(env: &mut Env, words: &TrustKey) -> Result<(), Failure> {
@@ -97,7 +98,7 @@ fn sentences(key: &Fingerprint, standing: &Standing) -> Vec<String> {
             validity, nearest, ..
         } => {
             let mut lines = vec![format!(
-                "{} is nobody's whom you know: {validity}",
+                "{} is of nobody whom you believe: {validity}",
                 shown(key)
             )];
             lines.extend(nearest.iter().flat_map(path_lines));
@@ -117,10 +118,10 @@ fn path_lines(path: &Path) -> Vec<String> {
             format!(", trust signature of depth {depth}, amount {amount}")
         });
         format!(
-            "    certifies {} {}: at {}, {}, level {}{trust}",
+            "    certifies {} {}: {} UTC, {}, level {}{trust}",
             shown(&hop.of),
             plain(&hop.user),
-            hop.made,
+            when::shown(hop.made),
             hop.digest,
             hop.level
         )
