@@ -35,6 +35,21 @@ pub struct Resume {
 }
 
 impl Resume {
+    /// Tells whether nothing is noted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.count() == 0 && self.closed.is_empty() && self.layers.is_empty()
+    }
+
+    /// Returns one that has these layers and claims nothing.
+    pub(crate) fn of_layers(&self) -> Self {
+        Self {
+            pieces: Bitfield::empty(self.pieces.len()),
+            closed: BTreeSet::new(),
+            modified: BTreeMap::new(),
+            ..self.clone()
+        }
+    }
+
     /// Returns the bytes of the file.
     pub fn write(&self) -> Vec<u8> {
         let closed = self.closed.iter().map(|f| Value::Integer(i64::from(f.0)));

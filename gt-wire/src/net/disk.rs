@@ -40,6 +40,10 @@ pub(super) enum Job {
     Close(FileIndex),
     /// Sync, then put this resume data in place.
     Note(PathBuf, Box<Resume>),
+    /// Put resume data in place that claims nothing, at once: syncing may take
+    /// long, and without its layers nothing that came can be checked after a
+    /// kill.
+    Lay(PathBuf, Box<Resume>),
 }
 
 /// What came of it.
@@ -191,6 +195,10 @@ fn run(store: &Arc<Store>, jobs: Vec<Job>) -> Vec<Done> {
                 done.push(Done::Noted(noted));
                 continue;
             }
+            Job::Lay(path, resume) => {
+                done.push(Done::Noted(lay(&path, &resume.write())));
+                continue;
+            }
         };
         done.push(Done::Input(input));
     }
@@ -199,14 +207,27 @@ fn run(store: &Arc<Store>, jobs: Vec<Job>) -> Vec<Done> {
 
 /// Puts a file in place whole or not at all, also when the power goes.
 fn put(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = std::fs::File::create(&beside)?;
-    file.write_all(bytes)?;
+    let file = write_beside(path, bytes)?;
     file.sync_all()?;
-    drop(file);
-    std::fs::rename(&beside, path)?;
+    move_in(path)?;
     match path.parent() {
         Some(folder) => std::fs::File::open(folder)?.sync_all(),
         None => Ok(()),
     }
+}
+
+/// Puts a file in place whole or not at all, but for a loss of power.
+fn lay(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    write_beside(path, bytes)?;
+    move_in(path)
+}
+
+fn write_beside(path: &std::path::Path, bytes: &[u8]) -> io::Result<std::fs::File> {
+    let mut file = std::fs::File::create(path.with_extension("new"))?;
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
+fn move_in(path: &std::path::Path) -> io::Result<()> {
+    std::fs::rename(path.with_extension("new"), path)
 }

@@ -21,7 +21,7 @@ use super::link::{Link, READ, Way};
 use super::listen::{Doors, Guest, Listener};
 use super::pipe::Pipe;
 use super::pool::Pool;
-use super::room::Room;
+use super::room::{NOTE_SOON, Room};
 use super::seats::{Seat, Seats};
 use super::valve::{Valve, Valves};
 use super::{AddError, Event, Limits, Stats, TorrentId};
@@ -316,6 +316,7 @@ impl Driver {
         let now = self.now();
         if let Some(room) = self.rooms.get_mut(&torrent)
             && room.store.is_some()
+            && room.resume().is_some_and(|found| !found.is_empty())
         {
             // Layers that took hashing shall not take it again.
             room.changed(now, true);
@@ -557,8 +558,14 @@ impl Driver {
             let path = super::check::resume_path(folder, resume.info_hash);
             room.noting = true;
             room.pending += 1;
-            self.disk
-                .push(torrent, store, Job::Note(path, Box::new(resume)));
+            let job = if std::mem::take(&mut room.learnt) && !room.stopping {
+                room.laid = Some(now);
+                room.note_at = Some(now + NOTE_SOON);
+                Job::Lay(path, Box::new(resume.of_layers()))
+            } else {
+                Job::Note(path, Box::new(resume))
+            };
+            self.disk.push(torrent, store, job);
         }
     }
 

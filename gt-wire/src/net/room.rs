@@ -25,6 +25,8 @@ const NOTE_LATER: Duration = Duration::from_secs(10);
 /// The same for what costs much to find again by hashing: closed files, and
 /// layers that were made from them.
 pub(super) const NOTE_SOON: Duration = Duration::from_secs(1);
+/// The least time between notes of layers: there may be thousands of files.
+pub(super) const LAY_APART: Duration = Duration::from_millis(100);
 
 pub(super) struct Room {
     pub(super) swarm: Swarm,
@@ -47,6 +49,10 @@ pub(super) struct Room {
     /// Announces and notes that are under way.
     pub(super) pending: usize,
     pub(super) noting: bool,
+    /// Whether there are layers that no note has.
+    pub(super) learnt: bool,
+    /// When layers were noted last.
+    pub(super) laid: Option<Duration>,
     pub(super) stopping: bool,
     /// Who wants to know when it has ended.
     pub(super) leavers: Vec<oneshot::Sender<()>>,
@@ -83,6 +89,8 @@ impl Room {
             note_at: None,
             pending: 0,
             noting: false,
+            learnt: false,
+            laid: None,
             stopping: false,
             leavers: Vec::new(),
             ready: BTreeSet::new(),

@@ -34,7 +34,7 @@ impl Lane {
             Job::Write(block, _) => Self::Write(torrent, block.piece),
             Job::Hash { piece, .. } => Self::Write(torrent, *piece),
             Job::Close(file) => Self::Close(torrent, *file),
-            Job::Note(..) => Self::Note(torrent),
+            Job::Note(..) | Job::Lay(..) => Self::Note(torrent),
         }
     }
 

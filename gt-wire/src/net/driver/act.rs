@@ -10,6 +10,7 @@ use super::super::announce;
 use super::super::disk::Job;
 use super::{Driver, News};
 use crate::geometry::FileIndex;
+use crate::net::room::LAY_APART;
 use crate::net::{Event, TorrentId, trace};
 use crate::references;
 use crate::source::Announce;
@@ -202,8 +203,10 @@ impl Driver {
             swarm::Event::LayerLearnt(_) => {
                 // Without it no piece of the file can be checked after a kill,
                 // and all of them would be fetched again. Many layers that
-                // come at once share a note, since one is written at a time.
-                room.note_at = Some(now);
+                // come one after the other share a note.
+                let soonest = room.laid.map_or(now, |at| at + LAY_APART);
+                room.note_at = Some(now.max(soonest));
+                room.learnt = true;
                 return;
             }
             swarm::Event::Complete => {

@@ -1,5 +1,10 @@
 //! What was verified before a stop or a kill is not fetched again.
 
+use std::io;
+use std::sync::{Condvar, Mutex};
+
+use bytes::Bytes;
+use gt_vfs::{ContentId, Entry, ReadAt, VPath, Verdict, WriteAt};
 use gt_wire::net::AddError;
 
 use super::*;
@@ -205,4 +210,105 @@ async fn a_file_changed_behind_our_back_is_noticed() {
         "{refused:?}"
     );
     assert_eq!(std::fs::read(&path).unwrap(), other);
+}
+
+/// A disk on which syncing waits until it is let.
+struct Stuck {
+    folder: Folder,
+    free: Arc<(Mutex<bool>, Condvar)>,
+}
+
+struct StuckFile {
+    file: Box<dyn WriteAt>,
+    free: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Vfs for Stuck {
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        self.folder.list()
+    }
+
+    fn open(&self, path: &VPath) -> io::Result<Box<dyn ReadAt>> {
+        self.folder.open(path)
+    }
+
+    fn create(&self, path: &VPath, size: u64) -> io::Result<Box<dyn WriteAt>> {
+        Ok(Box::new(StuckFile {
+            file: self.folder.create(path, size)?,
+            free: self.free.clone(),
+        }))
+    }
+
+    fn remove(&self, path: &VPath) -> io::Result<()> {
+        self.folder.remove(path)
+    }
+}
+
+impl ReadAt for StuckFile {
+    fn size(&self) -> u64 {
+        self.file.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(offset, buf)
+    }
+
+    fn lend(&self, offset: u64, length: usize) -> Option<Bytes> {
+        self.file.lend(offset, length)
+    }
+
+    fn id(&self) -> Option<ContentId> {
+        self.file.id()
+    }
+}
+
+impl WriteAt for StuckFile {
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write_at(offset, data)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let (free, told) = &*self.free;
+        let free = free.lock().unwrap();
+        drop(
+            told.wait_timeout_while(free, PATIENCE, |free| !*free)
+                .unwrap(),
+        );
+        self.file.sync()
+    }
+
+    fn close(self: Box<Self>) -> io::Result<Verdict> {
+        self.file.close()
+    }
+}
+
+/// Layers that peers told of are there after a kill however long the disk
+/// takes to sync: without them what has come could not be checked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn layers_do_not_wait_for_a_slow_disk() {
+    let info = Info::read(plan(Version::V2).raw()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let notes = folder.path().join("notes");
+    let free = Arc::new((Mutex::new(false), Condvar::new()));
+    let store = Stuck {
+        folder: Folder::open(&data).unwrap(),
+        free: free.clone(),
+    };
+    let mut leech = Peer::start(options(1).resume(&notes));
+    begin(&info, &mut leech, Arc::new(store), 20).await;
+    // Layers that come one after the other share a note.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // As a kill would leave it.
+    let copied = folder.path().join("copy");
+    copy(&notes, &copied.join("notes"));
+    copy(&data, &copied.join("data"));
+    *free.0.lock().unwrap() = true;
+    free.1.notify_all();
+    drop(leech);
+    let again = Peer::start(options(2).resume(copied.join("notes")));
+    let store = Arc::new(Folder::open(copied.join("data")).unwrap());
+    let torrent = again.add(&info, store).await;
+    let have = again.node.stats(torrent).await.unwrap().have;
+    assert!(have >= 20, "{have} of 20 pieces are left");
 }
