@@ -14,6 +14,7 @@ mod deflate;
 mod delta;
 mod history;
 mod links;
+mod listed;
 mod names;
 mod pack;
 mod plan;
@@ -102,7 +103,7 @@ impl Default for Options<'_> {
     fn default() -> Self {
         Self {
             threads: 0,
-            cache: 64 << 20,
+            cache: 48 << 20,
             depth: MAX_DEPTH,
             progress: None,
         }
@@ -190,7 +191,7 @@ fn encode(
         prerequisites: plan.prerequisites.clone(),
         tips: moment.named.clone(),
     };
-    pack::write(repository, &plan, header, options, out).map(Some)
+    pack::write(repository, plan, header, options, out).map(Some)
 }
 
 /// Why a reel cannot be encoded.

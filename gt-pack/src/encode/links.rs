@@ -92,7 +92,7 @@ impl Tree {
 
     /// Returns about how many bytes of memory the tree takes.
     pub(super) fn cost(&self) -> usize {
-        self.bytes.len() + self.entries.len() * size_of::<Entry>() + 64
+        size_of::<Self>() + self.bytes.len() + self.entries.capacity() * size_of::<Entry>()
     }
 
     pub(super) fn kind(&self, entry: usize) -> Kind {

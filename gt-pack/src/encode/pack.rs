@@ -39,15 +39,15 @@ const UNKNOWN: u32 = u32::MAX;
 
 pub(super) fn write(
     repository: &dyn Repository,
-    plan: &Plan,
+    plan: Plan,
     header: Header,
     options: &Options<'_>,
     out: &mut (dyn Write + Send),
 ) -> Result<Reel, Error> {
     let mut writer = Writer {
-        plan,
+        plan: &plan,
         most: options.depth,
-        store: Store::new(repository, plan, options.cache),
+        store: Store::new(repository, &plan, options.cache),
         depths: vec![UNKNOWN; plan.objects.len()],
         roots: (0..plan.objects.len() as u32).map(Base::inside).collect(),
         offsets: vec![0; plan.objects.len()],
@@ -74,18 +74,22 @@ pub(super) fn write(
         }
     }
     let (length, root) = sink.end()?;
+    // What was needed for the work makes room for what is told of it.
+    let (depths, roots, deltas) = (writer.depths, writer.roots, writer.deltas);
+    drop((writer.store, writer.offsets));
+    drop(plan.bases);
     let placed = |index: &u32| {
         let at = *index as usize;
-        let outside = writer.roots[at].place().err();
-        let base = outside.map(|place| plan.outside[place as usize].id);
-        Placed::new(plan.objects[at].id, writer.depths[at], base)
+        let base = roots[at].place().err();
+        let base = base.map(|place| plan.outside[place as usize].id);
+        Placed::new(plan.objects.id(*index), depths[at], base)
     };
     Ok(Reel {
         header,
         length,
         root,
-        deltas: writer.deltas,
-        deepest: writer.depths.iter().copied().max().unwrap_or(0),
+        deltas,
+        deepest: depths.iter().copied().max().unwrap_or(0),
         recipe: recipe::proven().filter(|_| options.depth == MAX_DEPTH),
         objects: plan.order.iter().map(placed).collect(),
     })
@@ -204,7 +208,7 @@ impl Writer<'_> {
         let Object::Whole(target) = object else {
             return Ok(guess);
         };
-        if self.plan.objects[index as usize].kind == Kind::Commit {
+        if self.plan.objects.kind(index) == Kind::Commit {
             return self.shortest(index, target, guess);
         }
         let mut limit = recipe::longest_delta(target.len());
@@ -278,7 +282,7 @@ impl Writer<'_> {
                 let deflated = deflate(&delta);
                 let link = match base.place() {
                     Ok(_) => recipe::DISTANCE,
-                    Err(_) => self.plan.objects[index as usize].id.format().raw_len(),
+                    Err(_) => self.plan.objects.id(index).format().raw_len(),
                 };
                 if deflated.len() + link < cost {
                     cost = deflated.len() + link;
@@ -342,10 +346,10 @@ impl Writer<'_> {
         deflated: &[u8],
         sink: &mut Sink<'_>,
     ) -> Result<(), Error> {
-        let planned = &self.plan.objects[object.index as usize];
+        let whole = self.plan.objects.kind(object.index);
         let offset = sink.length;
         let (kind, size) = match &object.delta {
-            None => (EntryKind::Whole(planned.kind), object.size()),
+            None => (EntryKind::Whole(whole), object.size()),
             Some((base, delta)) => {
                 self.deltas += 1;
                 let kind = match base.place() {

@@ -17,6 +17,7 @@ use super::alike::Alike;
 use super::bases::{Base, Bases, MAX_OBJECTS, Notes};
 use super::history::{Commit, History, read};
 use super::links::{self, Tree};
+use super::listed::{Listed, Objects};
 use super::names::{Name, Names, Path, ROOT};
 use super::renames::{Gone, Orphan};
 use super::walk::{Beside, Trees};
@@ -27,12 +28,6 @@ use crate::repository::Repository;
 
 /// The order of kinds in a pack.
 pub(super) const KINDS: [Kind; 4] = [Kind::Commit, Kind::Tag, Kind::Tree, Kind::Blob];
-
-/// An object of the reel.
-pub(super) struct Planned {
-    pub(super) id: ObjectId,
-    pub(super) kind: Kind,
-}
 
 /// A published object that may be a base.
 pub(super) struct Outside {
@@ -52,7 +47,7 @@ pub(super) struct Skip {
 
 pub(super) struct Plan {
     /// By index.
-    pub(super) objects: Vec<Planned>,
+    pub(super) objects: Objects,
     /// The indices in the order of the pack.
     pub(super) order: Vec<u32>,
     pub(super) outside: Vec<Outside>,
@@ -71,21 +66,22 @@ pub(super) fn plan(
     let mut planner = Planner {
         repository,
         published,
-        trees: Trees::new(repository, options.cache),
+        // The trees of a few commits. What is kept here lies in small pieces,
+        // and is not there for what comes later.
+        trees: Trees::new(repository, options.cache / 4),
         names: Names::default(),
-        objects: Vec::new(),
-        places: HashMap::new(),
+        listed: Listed::new(repository.format()),
         outside: Vec::new(),
         outside_places: HashMap::new(),
         notes: Notes::default(),
         last: first_reel.then(Last::default),
         alike: (!first_reel).then(Alike::default),
     };
-    let roots: HashMap<_, _> = history.commits.iter().map(|c| (c.id, c.tree)).collect();
+    let roots = Roots::of(&history.commits);
     for (n, commit) in history.commits.iter().enumerate() {
         planner.commit(commit, &roots)?;
         if let Some(progress) = options.progress.filter(|_| n % 64 == 0) {
-            let objects = planner.objects.len() as u64;
+            let objects = planner.listed.objects().len() as u64;
             progress(Progress::Listing { objects });
         }
     }
@@ -108,8 +104,7 @@ struct Planner<'a> {
     published: &'a dyn Published,
     trees: Trees<'a>,
     names: Names,
-    objects: Vec<Planned>,
-    places: HashMap<ObjectId, u32>,
+    listed: Listed,
     outside: Vec<Outside>,
     outside_places: HashMap<ObjectId, u32>,
     notes: Notes,
@@ -139,12 +134,29 @@ struct Frame {
     path: Path,
 }
 
+/// The root trees of a reel's commits.
+struct Roots<'a> {
+    commits: &'a [Commit],
+    /// Places of commits, sorted by their names.
+    by_name: Vec<u32>,
+}
+
+impl<'a> Roots<'a> {
+    fn of(commits: &'a [Commit]) -> Self {
+        let mut by_name: Vec<u32> = (0..commits.len() as u32).collect();
+        by_name.sort_unstable_by_key(|place| commits[*place as usize].id);
+        Self { commits, by_name }
+    }
+
+    fn find(&self, commit: &ObjectId) -> Option<ObjectId> {
+        let named = |place: &u32| self.commits[*place as usize].id;
+        let found = self.by_name.binary_search_by_key(commit, named).ok()?;
+        Some(self.commits[self.by_name[found] as usize].tree)
+    }
+}
+
 impl Planner<'_> {
-    fn commit(
-        &mut self,
-        commit: &Commit,
-        roots: &HashMap<ObjectId, ObjectId>,
-    ) -> Result<(), Error> {
+    fn commit(&mut self, commit: &Commit, roots: &Roots<'_>) -> Result<(), Error> {
         let mut parents = [None; 2];
         for (slot, parent) in parents.iter_mut().zip(&commit.parents) {
             *slot = self.base(parent, Kind::Commit)?;
@@ -163,8 +175,8 @@ impl Planner<'_> {
         }
         let mut beside = [None; 2];
         for (slot, parent) in beside.iter_mut().zip(&commit.parents) {
-            *slot = match roots.get(parent) {
-                Some(tree) => Some(*tree),
+            *slot = match roots.find(parent) {
+                Some(tree) => Some(tree),
                 None => Some(self.root_of(parent)?),
             };
         }
@@ -235,7 +247,7 @@ impl Planner<'_> {
             }
             let name = self.names.name(tree.name(entry));
             let path = self.names.path(frame.path, name);
-            let index = self.objects.len() as u32;
+            let index = self.listed.objects().len() as u32;
             if kind == Kind::Tree {
                 self.enter(id, [first, second], path, &mut open)?;
             } else {
@@ -291,7 +303,7 @@ impl Planner<'_> {
             return Ok(());
         }
         for (index, kind, name) in orphans {
-            let size = self.repository.header(&self.objects[index as usize].id)?.1;
+            let size = self.repository.header(&self.listed.objects().id(index))?.1;
             let orphan = Orphan { kind, name, size };
             let mut bases = Vec::new();
             for id in removed.likely(&orphan) {
@@ -304,9 +316,9 @@ impl Planner<'_> {
 
     /// Tells whether an object is in the reel already, or published.
     fn known(&self, id: &ObjectId, expected: Kind) -> Result<bool, Error> {
-        match self.places.get(id) {
+        match self.listed.find(id) {
             Some(place) => {
-                let got = self.objects[*place as usize].kind;
+                let got = self.listed.objects().kind(place);
                 let id = *id;
                 (got == expected)
                     .then_some(true)
@@ -323,12 +335,11 @@ impl Planner<'_> {
         first: Option<Base>,
         second: Option<Base>,
     ) -> Result<u32, Error> {
-        let index = self.objects.len() as u32;
+        let index = self.listed.objects().len() as u32;
         if index == MAX_OBJECTS {
             return Err(Error::TooMany { limit: MAX_OBJECTS });
         }
-        self.objects.push(Planned { id, kind });
-        self.places.insert(id, index);
+        self.listed.push(&id, kind);
         self.notes.push(first, second);
         Ok(index)
     }
@@ -352,9 +363,9 @@ impl Planner<'_> {
 
     /// Returns an object as a base: one of the reel, or a published one.
     fn base(&mut self, id: &ObjectId, kind: Kind) -> Result<Option<Base>, Error> {
-        if let Some(place) = self.places.get(id) {
-            let same = self.objects[*place as usize].kind == kind;
-            return Ok(same.then(|| Base::inside(*place)));
+        if let Some(place) = self.listed.find(id) {
+            let same = self.listed.objects().kind(place) == kind;
+            return Ok(same.then(|| Base::inside(place)));
         }
         let Some(place) = self.outside(id, kind)? else {
             return Ok(None);
@@ -419,10 +430,10 @@ impl Planner<'_> {
     }
 
     fn end(self, first_reel: bool, prerequisites: Vec<ObjectId>) -> Plan {
-        let mut order = Vec::with_capacity(self.objects.len());
+        let objects = self.listed.into_objects();
+        let mut order = Vec::with_capacity(objects.len());
         for kind in KINDS {
-            let of_kind = (0..self.objects.len() as u32)
-                .filter(|index| self.objects[*index as usize].kind == kind);
+            let of_kind = (0..objects.len() as u32).filter(|index| objects.kind(*index) == kind);
             if first_reel {
                 order.extend(of_kind.rev());
             } else {
@@ -430,7 +441,7 @@ impl Planner<'_> {
             }
         }
         Plan {
-            objects: self.objects,
+            objects,
             order,
             outside: self.outside,
             bases: if first_reel {

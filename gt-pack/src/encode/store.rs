@@ -48,7 +48,7 @@ impl Object {
 
 impl<'a> Store<'a> {
     pub(super) fn new(repository: &'a dyn Repository, plan: &'a Plan, capacity: usize) -> Self {
-        let uses: Vec<AtomicU32> = plan.objects.iter().map(|_| AtomicU32::new(0)).collect();
+        let uses: Vec<AtomicU32> = (0..plan.objects.len()).map(|_| AtomicU32::new(0)).collect();
         for index in 0..plan.objects.len() as u32 {
             for base in plan.bases.of(index) {
                 if let Ok(inside) = base.place() {
@@ -75,22 +75,22 @@ impl<'a> Store<'a> {
         }
         let (id, kind, wanted) = match base.place() {
             Ok(inside) => {
-                let object = &self.plan.objects[inside as usize];
+                let objects = &self.plan.objects;
                 let uses = self.uses[inside as usize].load(Ordering::Relaxed);
-                (&object.id, object.kind, uses > 0)
+                (objects.id(inside), objects.kind(inside), uses > 0)
             }
             Err(outside) => {
                 let object = &self.plan.outside[outside as usize];
-                (&object.id, object.kind, true)
+                (object.id, object.kind, true)
             }
         };
-        let content = self.repository.read_up_to(id, MAX_DELTA_OBJECT)?;
+        let content = self.repository.read_up_to(&id, MAX_DELTA_OBJECT)?;
         let (got, size, bytes) = match content {
             Content::Whole(kind, bytes) => (kind, bytes.len() as u64, Some(bytes)),
             Content::Larger(kind, size) => (kind, size, None),
         };
         if got != kind {
-            let (id, expected) = (*id, kind);
+            let expected = kind;
             return Err(Error::Kind { id, expected, got });
         }
         let Some(bytes) = bytes.filter(|_| size <= MAX_DELTA_OBJECT) else {
@@ -98,7 +98,7 @@ impl<'a> Store<'a> {
             return Ok(Object::Large(size));
         };
         if wanted {
-            self.cache().insert(base, bytes.clone(), bytes.len() + 64);
+            self.cache().insert(base, bytes.clone(), bytes.len());
         }
         Ok(Object::Whole(bytes))
     }
@@ -111,7 +111,8 @@ impl<'a> Store<'a> {
         size: u64,
         out: &mut dyn FnMut(&[u8], bool) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let object = &self.plan.objects[index as usize];
+        let objects = &self.plan.objects;
+        let (id, expected) = (objects.id(index), objects.kind(index));
         let mut held = Vec::new();
         let mut done = 0;
         let mut take = |mut bytes: &[u8]| {
@@ -131,8 +132,7 @@ impl<'a> Store<'a> {
             }
             Ok(())
         };
-        let (got, length) = self.repository.stream(&object.id, &mut take)?;
-        let (id, expected) = (object.id, object.kind);
+        let (got, length) = self.repository.stream(&id, &mut take)?;
         if got != expected {
             return Err(Error::Kind { id, expected, got });
         }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 /// Values under keys, in two halves: what is used moves to the young half, and
-/// when that is full the old half is dropped. Costs are in bytes.
+/// when that is full the old half is dropped. Costs are in bytes, and what a
+/// value takes beside its own is added: of small ones it is the most.
 pub(crate) struct Cache<K, V> {
     young: HashMap<K, (V, usize)>,
     old: HashMap<K, (V, usize)>,
@@ -13,6 +14,10 @@ pub(crate) struct Cache<K, V> {
 }
 
 impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
+    /// What one value costs beside its own bytes: its place in a table that is
+    /// half full, and what the allocator adds to two allocations.
+    const BESIDE: usize = 2 * size_of::<(K, (V, usize))>() + 64;
+
     /// Returns a cache for values of `capacity` bytes together.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
@@ -28,11 +33,16 @@ impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
             return Some(value.clone());
         }
         let (value, cost) = self.old.remove(key)?;
-        self.insert(*key, value.clone(), cost);
+        self.put(*key, value.clone(), cost);
         Some(value)
     }
 
+    /// Keeps a value of `cost` bytes.
     pub(crate) fn insert(&mut self, key: K, value: V, cost: usize) {
+        self.put(key, value, cost.saturating_add(Self::BESIDE));
+    }
+
+    fn put(&mut self, key: K, value: V, cost: usize) {
         if cost > self.half {
             return;
         }
@@ -60,7 +70,8 @@ mod tests {
 
     #[test]
     fn what_is_used_stays() {
-        let mut cache = Cache::new(20);
+        type Small = Cache<u8, &'static str>;
+        let mut cache = Small::new(20 + 20 * Small::BESIDE);
         cache.insert(0, "used", 1);
         for key in 1..100 {
             cache.insert(key, "once", 3);
@@ -70,7 +81,7 @@ mod tests {
         assert_eq!(cache.find(&1), None);
         cache.forget(&0);
         assert_eq!(cache.find(&0), None);
-        cache.insert(200, "too big", 11);
+        cache.insert(200, "too big", 11 + 10 * Small::BESIDE);
         assert_eq!(cache.find(&200), None);
     }
 }

@@ -28,7 +28,7 @@ use crate::entry::{EntryHeader, EntryKind};
 use crate::inflate::Inflater;
 
 /// Bytes of objects that are kept because a delta may stand on them.
-const KEPT: usize = 40 << 20;
+const KEPT: usize = 32 << 20;
 /// Bytes of packs as they are that are kept.
 const BLOCKS: usize = 12 << 20;
 /// How far alternates may name alternates, as in git.
@@ -266,9 +266,8 @@ impl Store {
     }
 
     fn keep(&self, pack: &Pack, offset: u64, kind: Kind, content: &Bytes) {
-        let cost = content.len() + 96;
         let kept = (kind, content.clone());
-        lock(&self.shared.objects).insert((pack.number(), offset), kept, cost);
+        lock(&self.shared.objects).insert((pack.number(), offset), kept, content.len());
     }
 
     /// Returns the kind and the size of an entry's object: of a delta the
