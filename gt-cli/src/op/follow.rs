@@ -188,6 +188,7 @@ impl Follow {
         }
         if follow.bringing {
             follow.open_newest().await?;
+            follow.open_before().await?;
         }
         Ok(follow)
     }
