@@ -15,7 +15,7 @@ mod hands;
 mod leaving;
 mod repair;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Swarm;
@@ -53,8 +53,8 @@ pub(super) struct Dispatch {
     /// Pieces that nobody was handed and nobody has.
     unsent: Vec<u32>,
     hands: BTreeMap<PieceIndex, Hand>,
-    /// How many of them are not sent yet.
-    under_way: usize,
+    /// Those of them that are not sent yet.
+    under_way: BTreeSet<(ConnId, PieceIndex)>,
     /// What peers hold of ours alone, and what they left lying.
     peers: BTreeMap<ConnId, Debt>,
     /// Bytes handed out a second time without need.
@@ -73,6 +73,8 @@ struct Hand {
     asked: bool,
     blocks_left: u32,
     sent: Option<Duration>,
+    /// Turns that it still takes to send all of it.
+    turns_left: u32,
 }
 
 /// What is known of a peer as a receiver.
@@ -96,7 +98,7 @@ impl Dispatch {
             window: WINDOW,
             unsent: Vec::new(),
             hands: BTreeMap::new(),
-            under_way: 0,
+            under_way: BTreeSet::new(),
             peers: BTreeMap::new(),
             extra: 0,
             fed: false,
@@ -116,14 +118,14 @@ impl Dispatch {
             && hand.sent.is_none()
         {
             hand.sent = Some(now);
-            self.under_way -= 1;
+            self.under_way.remove(&(hand.to, piece));
         }
     }
 
     /// Takes a hand-out off the books.
     fn settle(&mut self, piece: PieceIndex) -> Option<Hand> {
         let hand = self.hands.remove(&piece)?;
-        self.under_way -= usize::from(hand.sent.is_none());
+        self.under_way.remove(&(hand.to, piece));
         if let Some(debt) = self.peers.get_mut(&hand.to) {
             debt.pending = debt.pending.saturating_sub(1);
         }
@@ -245,7 +247,7 @@ impl Swarm {
         hand.blocks_left = hand.blocks_left.saturating_sub(1);
         if hand.blocks_left == 0 {
             hand.sent = Some(self.now);
-            self.dispatch.under_way -= 1;
+            self.dispatch.under_way.remove(&(conn, piece));
             if self.server.waiting() > 2 * self.least_window() {
                 self.dispatch.window -= 1;
             }
@@ -272,7 +274,7 @@ impl Swarm {
     pub(super) fn sent_some(&mut self) {
         if self.dispatch.on
             && self.dispatch.fed
-            && self.dispatch.under_way > 0
+            && !self.dispatch.under_way.is_empty()
             && self.server.is_idle()
             && self.links.values().all(|l| l.queued + l.reading == 0)
         {

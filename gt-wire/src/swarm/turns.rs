@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
+use gt_vfs::content::BLOCK;
+
 use super::Swarm;
+use super::connect::QUEUE_REQUESTS;
 use super::input::ConnId;
 use super::link::Link;
 use super::ramp::WINDOW;
@@ -83,6 +86,9 @@ pub(super) struct Ledger {
     rest: Duration,
     /// ...this.
     rest_pieces: u32,
+    /// Whether it passed while turns that it took were still served, and so
+    /// rests only until the next of them is over.
+    full: bool,
     /// Grants to us that wait until piece layers are known.
     pub(super) held: Vec<(u32, Option<PieceIndex>)>,
     /// Grants in a row that it did not answer.
@@ -99,6 +105,18 @@ impl Ledger {
 
     fn open(&self) -> usize {
         self.granted.len() + self.taken.len()
+    }
+
+    /// Tells whether no turn is out.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open() == 0
+    }
+
+    /// Tells whether the peer can take one more turn of so many bytes: nobody
+    /// asks for more at a time than we said that we take.
+    pub(super) fn has_room(&self, turn: u32) -> bool {
+        let open = self.open() as u64;
+        open == 0 || (open + 1) * u64::from(turn) <= (QUEUE_REQUESTS * BLOCK) as u64
     }
 }
 
@@ -236,6 +254,7 @@ impl Swarm {
             return;
         }
         let pieces = torrent.have.count();
+        let turn = self.turn_length();
         let (mut takers, mut ready, mut next) = (0, Vec::new(), Duration::MAX);
         for link in self.links.values() {
             let fits = link.takes_turns()
@@ -251,7 +270,7 @@ impl Swarm {
                 && (link.turns.rest_pieces == pieces || link.turns.deaf > 0);
             if rests {
                 next = next.min(link.turns.rest);
-            } else {
+            } else if link.turns.has_room(turn) {
                 let given = self.gives_back(link);
                 ready.push((
                     link.conn,
@@ -287,12 +306,16 @@ impl Swarm {
                 two
             };
             let (conn, open, ..) = ready[at];
-            if open + 1 >= each {
+            self.grant(conn, None);
+            let room = self
+                .links
+                .get(&conn)
+                .is_some_and(|l| l.turns.has_room(turn));
+            if open + 1 >= each || !room {
                 ready.swap_remove(at);
             } else {
                 ready[at].1 += 1;
             }
-            self.grant(conn, None);
         }
         if next < Duration::MAX {
             self.alarm_soon(next);
@@ -353,6 +376,7 @@ impl Swarm {
         };
         link.turns.rest = now + wait;
         link.turns.rest_pieces = pieces;
+        link.turns.full = !link.turns.taken.is_empty();
         match piece {
             Some(piece) if self.dispatch_is_on() => self.dispatch_passed(conn, piece),
             _ => self.grant_turns(),
@@ -378,9 +402,11 @@ impl Swarm {
             }
         }
         if over > 0 {
-            let idle = link.turns.open() == 0;
+            if std::mem::take(&mut link.turns.full) {
+                link.turns.rest = self.now;
+            }
             self.turns.open -= over;
-            if idle && self.dispatch_is_on() {
+            if self.dispatch_is_on() {
                 self.dispatch_goes_on(conn);
             }
             self.grant_turns();

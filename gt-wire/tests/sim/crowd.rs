@@ -111,6 +111,25 @@ fn one_to_one_fills_the_link() {
 }
 
 #[test]
+fn one_to_one_fills_the_link_with_pieces_of_any_length() {
+    for (n, piece) in [16, 64, 256].into_iter().enumerate() {
+        for (capacity, latency) in [(40_000.0, 100), (8000.0, 50), (400.0, 5000)] {
+            let matter = v1(12_800 * BLOCK, piece * BLOCK);
+            let seed = 60 + n as u64;
+            let mut world = crowd(seed, &matter, 1, capacity * MBIT);
+            world.latency = Duration::from_micros(latency);
+            world.disk = Duration::ZERO;
+            let done = world.run(Duration::from_secs(60), everybody_done);
+            assert!(done, "seed {seed}: {}", report(&world));
+            let took = world.nodes[1].done_at.unwrap().as_secs_f64() - 0.02;
+            let score = matter.length() as f64 / (capacity * MBIT) / took;
+            eprintln!("{piece} blocks, {capacity} Mbit/s, {latency} us: {score:.3} of the link");
+            assert!(score > 0.85, "{piece} blocks, {capacity} Mbit/s: {score}");
+        }
+    }
+}
+
+#[test]
 fn crowds_come_near_the_bound() {
     let matter = v2(&[100 * 2 * BLOCK], 2 * BLOCK);
     for (seed, leechers, least) in [(1, 8, 0.76), (2, 8, 0.76), (3, 29, 0.68)] {

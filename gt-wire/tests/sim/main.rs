@@ -11,6 +11,7 @@
 mod crowd;
 mod described;
 mod garbage;
+mod hands;
 mod liars;
 mod punch;
 mod pure;

@@ -26,7 +26,7 @@ impl Swarm {
     /// Hands out pieces that nobody has, while there is room (O1, O2).
     pub(in crate::swarm) fn dispatch_go(&mut self) {
         self.dispatch.window = self.dispatch.window.max(self.least_window());
-        while self.dispatch.on && self.dispatch.under_way < self.dispatch.window {
+        while self.dispatch.on && self.dispatch.under_way.len() < self.dispatch.window {
             let Some(piece) = self.dispatch.unsent.pop() else {
                 return;
             };
@@ -55,10 +55,12 @@ impl Swarm {
         not: Option<ConnId>,
     ) -> Option<ConnId> {
         let mut best: Option<((u32, u64, u64), ConnId)> = None;
+        let turn = self.turn_length();
         let coming = self.links.values().any(|link| is_coming(link, self.now));
         for link in self.links.values() {
             if !receives(link)
                 || link.turns.rests(self.now)
+                || !link.turns.has_room(turn)
                 || Some(link.conn) == not
                 || link.peer.have().has(piece.0)
             {
@@ -79,9 +81,11 @@ impl Swarm {
     }
 
     pub(in crate::swarm) fn hand_out(&mut self, conn: ConnId, piece: PieceIndex) {
+        let turn = self.turn_length();
         let (Some(torrent), Some(link)) = (&self.torrent, self.links.get_mut(&conn)) else {
             return;
         };
+        let length = torrent.geometry.piece_len(piece);
         self.dispatch.settle(piece);
         self.dispatch.began.get_or_insert(self.now);
         let hand = Hand {
@@ -90,9 +94,10 @@ impl Swarm {
             asked: false,
             blocks_left: torrent.geometry.block_count(piece),
             sent: None,
+            turns_left: length.div_ceil(turn),
         };
         self.dispatch.hands.insert(piece, hand);
-        self.dispatch.under_way += 1;
+        self.dispatch.under_way.insert((conn, piece));
         self.dispatch.debt(conn).pending += 1;
         if let Some(shown) = &mut link.shown {
             shown.insert(piece.0);
@@ -100,22 +105,48 @@ impl Swarm {
         let turns = link.takes_turns();
         self.say(conn, Message::Have(piece));
         if turns {
-            self.grant(conn, Some(piece));
+            self.grant_hand(conn, piece);
         } else {
             self.unchoke(conn);
         }
         self.alarm(self.now + LOOK);
     }
 
-    /// Gives another turn to a peer that has not got all of what it was handed:
-    /// the piece is longer than a turn.
-    pub(in crate::swarm) fn dispatch_goes_on(&mut self, conn: ConnId) {
-        let begun = |hand: &&Hand| hand.to == conn && hand.asked && hand.sent.is_none();
-        let hands = &self.dispatch.hands;
-        let piece = hands.iter().find(|(_, hand)| begun(hand)).map(|(p, _)| *p);
-        if piece.is_some() {
-            self.grant(conn, piece);
+    /// Gives the turns that a piece takes, as far as the peer can take them now.
+    fn grant_hand(&mut self, conn: ConnId, piece: PieceIndex) {
+        let turn = self.turn_length();
+        let room = |swarm: &Self| {
+            swarm
+                .links
+                .get(&conn)
+                .is_some_and(|l| l.turns.has_room(turn))
+        };
+        while room(self)
+            && let Some(hand) = self.dispatch.hands.get_mut(&piece)
+            && hand.turns_left > 0
+        {
+            hand.turns_left -= 1;
+            self.grant(conn, Some(piece));
         }
+    }
+
+    /// A turn of a peer is over: gives the next ones to it that its pieces
+    /// take, and then to whom they are due.
+    pub(in crate::swarm) fn dispatch_goes_on(&mut self, conn: ConnId) {
+        let idle = self.links.get(&conn).is_some_and(|l| l.turns.is_idle());
+        let all = (conn, PieceIndex(0))..=(conn, PieceIndex(u32::MAX));
+        let mut pieces = self.dispatch.under_way.range(all).map(|(_, piece)| *piece);
+        let next = pieces.find_map(|piece| {
+            let hand = self.dispatch.hands.get(&piece)?;
+            (hand.turns_left > 0 || idle && hand.asked).then_some((piece, hand.turns_left))
+        });
+        match next {
+            // It took less than all of the piece.
+            Some((piece, 0)) => self.grant(conn, Some(piece)),
+            Some((piece, _)) => self.grant_hand(conn, piece),
+            None => {}
+        }
+        self.dispatch_go();
     }
 
     pub(in crate::swarm) fn reclaim(&mut self) {

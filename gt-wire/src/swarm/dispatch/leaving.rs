@@ -17,7 +17,7 @@ impl Swarm {
     pub(in crate::swarm) fn consider_leaving(&mut self) {
         // Whoever says that it has everything may lie; each piece is given away
         // once all the same.
-        let through = self.dispatch.unsent.is_empty() && self.dispatch.under_way == 0;
+        let through = self.dispatch.unsent.is_empty() && self.dispatch.under_way.is_empty();
         if self.options.super_seed || !through || !self.links.values().any(Link::is_seed) {
             self.dispatch.seed_since = None;
             return;

@@ -36,7 +36,7 @@ impl Swarm {
             .map(|(piece, hand)| (*piece, hand.to))
             .collect();
         for (piece, holder) in stuck {
-            if self.dispatch.under_way >= self.dispatch.window {
+            if self.dispatch.under_way.len() >= self.dispatch.window {
                 return;
             }
             let other = self.neediest(piece, Some(holder));
@@ -83,7 +83,7 @@ impl Swarm {
         let content = torrent.geometry.content_length();
         let length = torrent.geometry.piece_length();
         let budget = (self.options.extra.clamp(0.0, 100.0) * content as f64) as u64;
-        if self.dispatch.under_way > 0
+        if !self.dispatch.under_way.is_empty()
             || !self.server.is_idle()
             || self.dispatch.extra + length > budget
         {
