@@ -10,6 +10,8 @@
 
 mod alike;
 mod bases;
+mod commits;
+mod contents;
 mod deflate;
 mod delta;
 mod history;
@@ -30,9 +32,10 @@ use gt_vfs::{ObjectId, Root};
 
 use crate::Kind;
 use crate::bundle::Header;
-use crate::published::{self, Placed, Published};
+use crate::published::{self, Published};
 use crate::repository::{self, Repository};
 
+pub use contents::Contents;
 pub(crate) use deflate::Deflater;
 pub(crate) use delta::Differ;
 pub use recipe::{MAX_DELTA_OBJECT, MAX_DEPTH, RECIPE};
@@ -146,7 +149,7 @@ pub struct Reel {
     /// give the bytes that the recipe wants, so that others cannot repeat it.
     pub recipe: Option<&'static str>,
     /// The objects in the order of the pack.
-    pub objects: Vec<Placed>,
+    pub objects: Contents,
 }
 
 /// Writes the reel that leads from `published` to `moment` into `out`: a whole
@@ -173,6 +176,18 @@ pub fn reel(
 }
 
 fn encode(
+    repository: &dyn Repository,
+    published: &dyn Published,
+    moment: &Moment,
+    options: &Options<'_>,
+    out: &mut (dyn Write + Send),
+) -> Result<Option<Reel>, Error> {
+    // All in the pool: what one thread gives back to the allocator is not
+    // there for another.
+    rayon::scope(|_| encode_here(repository, published, moment, options, out))
+}
+
+fn encode_here(
     repository: &dyn Repository,
     published: &dyn Published,
     moment: &Moment,

@@ -16,7 +16,7 @@ use self::links::Links;
 pub(crate) use self::quarantine::{Quarantine, lock};
 use crate::bundle::{self, Header};
 use crate::chain::{self, Chain, Layout, Range, Reel};
-use crate::fsck::{Fsck, Id, Level};
+use crate::fsck::{Fsck, Id, Level, Policy};
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::span::Span;
@@ -164,6 +164,23 @@ pub fn reel(
     let imported = imported(chain, &expected.reel, header.tips, Some(relaxed));
     drop(lock);
     imported
+}
+
+/// What a person lets pass of what git's checks find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leniency(Option<Policy>);
+
+impl Leniency {
+    /// Reads it out of git's configuration, as [`reel`] does: `fetch.fsck.<id>`,
+    /// `fetch.fsck.skipList`, `fetch.fsckObjects`, `transfer.fsckObjects`. Where
+    /// it has changed, a reel that was refused as [`Reason::Fsck`] may be
+    /// accepted.
+    ///
+    /// # Errors
+    /// Where git cannot be asked, and what it says cannot be followed.
+    pub fn of(common_dir: &Path) -> Result<Self, Broken> {
+        fsck::policy(common_dir).map(Self)
+    }
 }
 
 /// Ends an import whose reel is in; `relaxed` is none where it was before.

@@ -35,6 +35,12 @@ pub struct Limits {
     /// searches for deltas before it writes the first byte, for minutes in a
     /// large repository; who is silent for longer holds a file and a thread.
     pub idle: Duration,
+    /// Bytes a second that a pack on its way comes with at least, over any
+    /// stretch of twice [`idle`](Self::idle), where a
+    /// [`Patient`](crate::idle::Patient) reader watches; else a byte now and
+    /// then holds a file and a thread for ever. 500 is what Apache's
+    /// `mod_reqtimeout` asks of a request's body; a modem of 1990 gives more.
+    pub pace: u64,
 }
 
 impl Limits {
@@ -48,6 +54,7 @@ impl Limits {
             depth: u32::MAX,
             waiting: u64::MAX,
             idle: Duration::MAX,
+            pace: 0,
         }
     }
 
@@ -74,6 +81,7 @@ impl Default for Limits {
             depth: 200_000,
             waiting: 2 << 30,
             idle: Duration::from_secs(600),
+            pace: 500,
         }
     }
 }
@@ -135,6 +143,21 @@ pub enum Exceeded {
         limit: Duration,
         /// How long nothing came.
         got: Duration,
+        /// How many bytes had come before.
+        after: u64,
+    },
+    /// See [`Limits::pace`].
+    #[error(
+        "expected at least {limit} bytes a second, got {got} bytes in {} seconds after byte {after}",
+        within.as_secs()
+    )]
+    Pace {
+        /// The floor, in bytes a second.
+        limit: u64,
+        /// How many bytes came.
+        got: u64,
+        /// In which time.
+        within: Duration,
         /// How many bytes had come before.
         after: u64,
     },

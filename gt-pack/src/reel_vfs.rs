@@ -3,7 +3,9 @@
 //! A reel that is read is put together from its header, the header of its
 //! pack, ranges of packs in `objects/pack`, and its trailer; nothing lies on
 //! the disk twice. A reel that is written is a partial file until it is
-//! closed; then it is imported, and the partial file goes.
+//! closed; then it is imported, and the partial file goes. It stays where only
+//! the checks of git's configuration refused the reel: when the person has
+//! let the fault pass, nothing has to come again.
 
 mod reader;
 mod writer;

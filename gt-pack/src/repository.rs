@@ -1,6 +1,7 @@
 //! The door to objects that somebody else keeps.
 
 pub(crate) mod cache;
+pub(crate) mod chunk;
 #[cfg(feature = "git")]
 mod git;
 #[cfg(feature = "git")]

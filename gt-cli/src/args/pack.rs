@@ -42,7 +42,8 @@ pub struct Reading {
     /// Take packs that expand beyond measure: for packs of one's own
     #[arg(long)]
     pub no_limits: bool,
-    /// How long standard input may give nothing; by default ten minutes
+    /// How long standard input may give nothing, and half of the time over
+    /// which it gives 500 bytes a second at least; by default ten minutes
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub idle: Option<u32>,
     /// Print the result as JSON

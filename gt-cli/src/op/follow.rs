@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gt_pack::import::Leniency;
 use gt_trust::{Charter, Rid, Watermark};
 use gt_wire::net::{self, Event, Node, Torrent, TorrentId};
 use gt_wire::references::Rid as Secret;
@@ -83,6 +84,10 @@ pub struct Options {
     pub prepare: Option<Prepare>,
     /// Ways to peers beside trackers and TCP.
     pub ways: Ways,
+    /// The address as it was typed by whom this repository is taken for a clone
+    /// of what it names. It is kept when the first charter has come: one that
+    /// nobody answers to leaves nothing behind.
+    pub adopt: Option<String>,
     /// The clock, in Unix seconds.
     pub now: fn() -> u64,
 }
@@ -115,6 +120,11 @@ pub struct Follow {
     /// Ticks since it was looked whether what is served is still there.
     ticks: u32,
     bringing: bool,
+    /// What git's configuration said of the checks before the newest snapshot
+    /// was opened; `None` where it cannot be read.
+    checks: Option<Leniency>,
+    /// Whether a reel of the newest statement was refused under them.
+    refused: bool,
     last_traffic: Vec<Traffic>,
 }
 
@@ -172,6 +182,8 @@ impl Follow {
             gathering: Gathering::default(),
             wants: Wants::default(),
             ticks: 0,
+            checks: None,
+            refused: false,
             last_traffic: Vec::new(),
         };
         follow.asked.holds(follow.watermark.map(|w| w.mark));
@@ -298,9 +310,17 @@ impl Follow {
                     bytes,
                 });
             }
-            Event::FileClosed { path, verdict, .. } => self.told.push_back(match verdict {
+            Event::FileClosed {
+                torrent,
+                path,
+                verdict,
+                ..
+            } => self.told.push_back(match verdict {
                 gt_vfs::Verdict::Accept => Told::Reel(path.to_string()),
-                gt_vfs::Verdict::Reject { why } => Told::Failed(format!("{path}: {why}")),
+                gt_vfs::Verdict::Reject { why } => {
+                    self.refused |= self.is_newest(torrent);
+                    Told::Failed(format!("{path}: {why}"))
+                }
             }),
             Event::Complete { torrent } if self.is_newest(torrent) => self.complete().await?,
             Event::Failed { torrent, why } if self.is_newest(torrent) => {
@@ -344,6 +364,7 @@ impl Follow {
         if self.ticks >= LOOK_AGAIN {
             self.ticks = 0;
             self.notice_loss().await?;
+            self.judge_again().await?;
         }
         if self.ticks.is_multiple_of(LOOK_AT_PROPOSALS) && !self.options.only_learn {
             self.gather()?;

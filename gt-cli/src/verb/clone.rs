@@ -64,6 +64,7 @@ fn mirror(env: &mut Env, words: &CloneWords, address: &Address) -> Result<(), Fa
                 move |format| init_mirror(&git, &typed, &keys, format)
             })),
             ways: super::ways::with_config(&git, &words.net.ways).map_err(broken)?,
+            adopt: None,
             now: env.now,
         };
         let mut follow = Follow::start(options).await.map_err(broken)?;
@@ -290,6 +291,7 @@ async fn name_of(
             map_port: false,
             ..super::ways::with_config(git, &words.net.ways).map_err(broken)?
         },
+        adopt: None,
         now: env.now,
     };
     let mut follow = Follow::start(options).await.map_err(broken)?;

@@ -23,7 +23,7 @@ pub fn run(env: &mut Env, words: &Fetch) -> Result<(), Failure> {
         let words = ["fetch", "--all"].map(Into::into);
         return run_git(&helper_beside(git), &words);
     }
-    let options = seed::options(env, &git, state, &words.net)?;
+    let options = seed::options(env, &git, state, &words.net, None)?;
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let mut follow = Follow::start(options).await.map_err(broken)?;

@@ -139,6 +139,7 @@ impl Session<'_> {
             only_learn: true,
             prepare: None,
             ways: self.ways.clone(),
+            adopt: None,
             now: self.now,
         };
         let mut follow = Follow::start(options).await.map_err(|e| e.to_string())?;

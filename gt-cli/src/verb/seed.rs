@@ -27,15 +27,16 @@ pub fn run(env: &mut Env, words: &Seed) -> Result<(), Failure> {
     let git = git_at(env, words.repository.as_deref());
     let common_dir = git.common_dir().map_err(refused)?;
     let state = State::of(&common_dir);
+    let mut adopted = None;
     if let Some(from) = &words.from {
-        adopt(&state, from)?;
+        adopted = adopt(&state, from)?;
     } else if state.rid().map_err(broken)?.is_none() {
         return Err(Failure::Refused(format!(
             "{} is neither published nor cloned with gt: run gt publish first",
             common_dir.display()
         )));
     }
-    let options = options(env, &git, state, &words.net)?;
+    let options = options(env, &git, state, &words.net, adopted)?;
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let mut follow = Follow::start(options).await.map_err(failed)?;
@@ -45,8 +46,9 @@ pub fn run(env: &mut Env, words: &Seed) -> Result<(), Failure> {
     result
 }
 
-/// Takes a repository for a clone of what an address names.
-fn adopt(state: &State, typed: &str) -> Result<(), Failure> {
+/// Takes a repository for a clone of what an address names. Returns the address
+/// where it is to be kept once somebody has answered to it.
+fn adopt(state: &State, typed: &str) -> Result<Option<String>, Failure> {
     let said = |e: &dyn std::fmt::Display| Failure::Refused(format!("{typed}: {e}"));
     let address: Address = typed.parse().map_err(|e| said(&e))?;
     match state.rid().map_err(broken)? {
@@ -55,22 +57,29 @@ fn adopt(state: &State, typed: &str) -> Result<(), Failure> {
                 "expected the address of this repository, gt://{rid}, got another's"
             )));
         }
-        Some(_) if state.address().map_err(broken)?.is_none() => return Ok(()),
-        _ => {}
+        Some(_) if state.address().map_err(broken)?.is_none() => return Ok(None),
+        None => return Ok(Some(typed.to_owned())),
+        Some(_) => {}
     }
-    state.keep_address(typed).map_err(broken)
+    state.keep_address(typed).map_err(broken)?;
+    Ok(None)
 }
 
 /// Returns how a repository with state is followed: by its published trackers
-/// and the address it was cloned from.
+/// and the address it was cloned from, or the one by which it is `adopted`.
 pub(super) fn options(
     env: &Env,
     git: &Git,
     state: State,
     net: &Net,
+    adopted: Option<String>,
 ) -> Result<follow::Options, Failure> {
     let rid = state.rid().map_err(broken)?;
-    let address = match state.address().map_err(broken)? {
+    let typed = match &adopted {
+        Some(typed) => Some(typed.clone()),
+        None => state.address().map_err(broken)?,
+    };
+    let address = match typed {
         Some(text) => Some(text.parse::<Address>().map_err(refused)?),
         None => None,
     };
@@ -102,6 +111,7 @@ pub(super) fn options(
         only_learn: false,
         prepare: None,
         ways: super::ways::with_config(git, &net.ways).map_err(broken)?,
+        adopt: adopted,
         now: env.now,
     })
 }

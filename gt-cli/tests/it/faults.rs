@@ -78,3 +78,47 @@ fn no_checks_where_they_are_not_wanted_and_never_a_dotgit() {
     let (code, words) = world.gt_fails(&["publish", "-C", "work"]);
     assert!(code == 1 && words.contains("becomes .git"), "{words}");
 }
+
+/// What was refused stays here: when the person lets the fault pass it is
+/// judged again, with nobody there who could send it.
+#[test]
+fn what_was_refused_is_judged_again_once_it_may_pass() {
+    let key = "fetch.fsck.zeroPaddedFilemode";
+    let world = World::new();
+    world.repository("work");
+    world.git(&["-C", "work", "config", key, "warn"]);
+    let address = world.publish("work", &[]);
+    let (seed, place) = world.seed("work", &[]);
+    let from = with_peer(&address, &place);
+    world.gt(&["clone", "--mirror", &from, "fetched.git"]);
+    world.gt(&["clone", "--mirror", &from, "running.git"]);
+    let (running, second) = world.seed("running.git", &[]);
+    running.wait_until(|event| event["event"] == "complete");
+
+    // Too much to ride along with its statement.
+    world.noise("work", 200_000);
+    with_old_fault(&world, "work");
+    world.publish("work", &[]);
+    running.wait_until(|event| {
+        event["event"] == "failed" && event["why"].as_str().is_some_and(|why| why.contains(LINE))
+    });
+    for _ in 0..2 {
+        let (code, words) = world.gt_fails(&["fetch", "-C", "fetched.git"]);
+        assert!(code == 1 && words.contains(LINE), "{words}");
+    }
+
+    seed.kill();
+    assert_ne!(world.refs("running.git"), world.refs("work"));
+    for repository in ["running.git", "fetched.git"] {
+        world.git(&["-C", repository, "config", key, "warn"]);
+    }
+    running.wait_until(|event| event["event"] == "refs" && event["sequence"] == 2);
+    // Whoever says that it is the newest need not send it.
+    let partial = world.path("fetched.git/gt/partial");
+    assert_eq!(std::fs::read_dir(&partial).unwrap().count(), 1);
+    world.gt(&["fetch", "-C", "fetched.git", "--peer", &second]);
+    assert_eq!(std::fs::read_dir(&partial).unwrap().count(), 0);
+    for repository in ["running.git", "fetched.git"] {
+        assert_eq!(world.refs(repository), world.refs("work"));
+    }
+}

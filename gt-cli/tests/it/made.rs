@@ -81,6 +81,33 @@ fn a_clone_by_plain_git_becomes_a_seed_with_nothing_fetched() {
     );
 }
 
+/// An address is kept when somebody has answered to it, and not before.
+#[test]
+fn an_address_that_nobody_knows_is_not_kept() {
+    let world = World::new();
+    world.repository("work");
+    let address = world.publish("work", &[]);
+    world.repository("other");
+    let wrong = world.publish("other", &[]);
+    let (_seed, place) = world.seed("work", &[]);
+    world.git(&["clone", "-q", "--no-local", "work", "plain"]);
+    let from = with_peer(&wrong, &place);
+    let (asked, _) = world.seed("plain", &["--from", &from]);
+    asked.kill();
+    let (code, said) = world.gt_fails(&["seed", "-C", "plain"]);
+    assert!(
+        code == 1 && said.contains("neither published nor cloned"),
+        "{said}"
+    );
+    assert!(!world.path("plain/.git/gt/address").exists());
+
+    let remote = with_peer(&address, &place);
+    let (plain, _) = world.seed("plain", &["--from", &remote]);
+    until_complete(&plain, 1);
+    let kept = std::fs::read_to_string(world.path("plain/.git/gt/address"));
+    assert_eq!(kept.unwrap().trim_end(), remote);
+}
+
 /// What the clone lacks is fetched: that reel, and not those before it.
 #[test]
 fn recipe_mismatch_downloads() {

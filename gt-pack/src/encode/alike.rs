@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use gt_vfs::ObjectId;
 
 use super::Error;
-use super::history::{Commit, read};
+use super::commits::Commit;
+use super::history::read;
 use super::links;
 use super::recipe::MAX_ANCESTORS;
 use crate::Kind;
@@ -39,7 +40,7 @@ impl Alike {
         commit: &Commit,
     ) -> Result<Option<ObjectId>, Error> {
         let people = self.known(repository, &commit.id)?.people;
-        let mut next = commit.parents.first().copied();
+        let mut next = commit.parents[0];
         for distance in 1..=MAX_ANCESTORS {
             let Some(id) = next else { break };
             let known = self.known(repository, &id)?;

@@ -9,24 +9,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use gt_vfs::ObjectId;
 
+use super::commits::Commits;
 use super::{Error, Moment, Progress, links};
 use crate::Kind;
 use crate::published::Published;
 use crate::repository::Repository;
 
-/// A commit of the reel.
-pub(super) struct Commit {
-    pub(super) id: ObjectId,
-    pub(super) tree: ObjectId,
-    pub(super) parents: Vec<ObjectId>,
-    /// A number for its author and committer together.
-    pub(super) people: u32,
-}
-
 /// What a moment's tips lead to, trees and blobs below commits apart.
 pub(super) struct History {
-    /// Commits, parents before children.
-    pub(super) commits: Vec<Commit>,
+    pub(super) commits: Commits,
+    /// Their places in order, parents before children.
+    pub(super) order: Vec<u32>,
     /// Tags, inner before outer, then by id.
     pub(super) tags: Vec<ObjectId>,
     /// Trees that refs or tags name themselves, by id.
@@ -50,8 +43,7 @@ impl History {
             heights: BTreeMap::new(),
             trees: BTreeSet::new(),
             blobs: BTreeSet::new(),
-            places: HashMap::new(),
-            commits: Vec::new(),
+            commits: Commits::new(repository.format()),
             people: HashMap::new(),
             outside: BTreeSet::new(),
         };
@@ -69,7 +61,8 @@ impl History {
             .collect();
         tags.sort();
         Ok(Self {
-            commits: in_order(search.commits, &search.places),
+            order: search.commits.in_order(),
+            commits: search.commits,
             tags: tags.into_iter().map(|(_, id)| id).collect(),
             trees: search.trees,
             blobs: search.blobs,
@@ -85,8 +78,7 @@ struct Search<'a> {
     heights: BTreeMap<ObjectId, u32>,
     trees: BTreeSet<ObjectId>,
     blobs: BTreeSet<ObjectId>,
-    places: HashMap<ObjectId, u32>,
-    commits: Vec<Commit>,
+    commits: Commits,
     people: HashMap<Box<[u8]>, u32>,
     outside: BTreeSet<ObjectId>,
 }
@@ -133,14 +125,14 @@ impl Search<'_> {
         let kind = Kind::Commit;
         let mut open = vec![tip];
         while let Some(id) = open.pop() {
-            if self.places.contains_key(&id) {
+            if self.commits.find(&id).is_some() {
                 continue;
             }
             let text = read(self.repository, &id, kind)?;
             let (tree, parents) =
                 links::commit(&text, id.format()).ok_or(Error::Malformed { id, kind })?;
             for parent in &parents {
-                if self.places.contains_key(parent) || self.outside.contains(parent) {
+                if self.commits.find(parent).is_some() || self.outside.contains(parent) {
                     continue;
                 }
                 if self.published.contains(parent)? {
@@ -149,18 +141,12 @@ impl Search<'_> {
                     open.push(*parent);
                 }
             }
-            let place = u32::try_from(self.commits.len())
-                .map_err(|_| Error::TooMany { limit: u32::MAX })?;
-            self.places.insert(id, place);
             let next = self.people.len() as u32;
             let people = links::people(&text).into();
             let people = *self.people.entry(people).or_insert(next);
-            self.commits.push(Commit {
-                id,
-                tree,
-                parents,
-                people,
-            });
+            if !self.commits.push(&id, &tree, &parents, people) {
+                return Err(Error::TooMany { limit: u32::MAX });
+            }
         }
         Ok(())
     }
@@ -179,30 +165,4 @@ pub(super) fn read(
         let id = *id;
         Err(Error::Kind { id, expected, got })
     }
-}
-
-fn in_order(commits: Vec<Commit>, places: &HashMap<ObjectId, u32>) -> Vec<Commit> {
-    let mut children = vec![Vec::new(); commits.len()];
-    let mut waiting = vec![0_u32; commits.len()];
-    for (child, commit) in commits.iter().enumerate() {
-        for parent in commit.parents.iter().filter_map(|id| places.get(id)) {
-            children[*parent as usize].push(child as u32);
-            waiting[child] += 1;
-        }
-    }
-    let mut generations = vec![0_u32; commits.len()];
-    let mut ready: Vec<_> = (0..commits.len()).filter(|n| waiting[*n] == 0).collect();
-    while let Some(parent) = ready.pop() {
-        for child in &children[parent] {
-            let child = *child as usize;
-            generations[child] = generations[child].max(generations[parent] + 1);
-            waiting[child] -= 1;
-            if waiting[child] == 0 {
-                ready.push(child);
-            }
-        }
-    }
-    let mut commits: Vec<_> = generations.into_iter().zip(commits).collect();
-    commits.sort_by_key(|(generation, commit)| (*generation, commit.id));
-    commits.into_iter().map(|(_, commit)| commit).collect()
 }

@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 use crate::Kind;
 
 /// Objects by index.
+#[derive(Clone)]
 pub(super) struct Objects {
     format: ObjectFormat,
     /// Their names, one after the other.
@@ -25,7 +26,7 @@ impl Objects {
         }
     }
 
-    fn push(&mut self, id: &ObjectId, kind: Kind) {
+    pub(super) fn push(&mut self, id: &ObjectId, kind: Kind) {
         self.names.extend_from_slice(id.as_bytes());
         self.kinds.push(kind);
     }
@@ -38,7 +39,7 @@ impl Objects {
         self.kinds.is_empty()
     }
 
-    fn name(&self, index: u32) -> &[u8] {
+    pub(super) fn name(&self, index: u32) -> &[u8] {
         let width = self.format.raw_len();
         &self.names[index as usize * width..][..width]
     }

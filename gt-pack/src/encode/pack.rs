@@ -17,6 +17,7 @@ use gt_vfs::content::TreeHasher;
 use rayon::prelude::*;
 
 use super::bases::Base;
+use super::contents::Contents;
 use super::deflate::Deflater;
 use super::delta::Differ;
 use super::plan::Plan;
@@ -27,7 +28,6 @@ use crate::bundle::Header;
 use crate::entry::{EntryHeader, EntryKind};
 use crate::hash::FileHasher;
 use crate::kind::Kind;
-use crate::published::Placed;
 use crate::repository::Repository;
 
 /// Most objects that are worked on together.
@@ -77,13 +77,6 @@ pub(super) fn write(
     // What was needed for the work makes room for what is told of it.
     let (depths, roots, deltas) = (writer.depths, writer.roots, writer.deltas);
     drop((writer.store, writer.offsets));
-    drop(plan.bases);
-    let placed = |index: &u32| {
-        let at = *index as usize;
-        let base = roots[at].place().err();
-        let base = base.map(|place| plan.outside[place as usize].id);
-        Placed::new(plan.objects.id(*index), depths[at], base)
-    };
     Ok(Reel {
         header,
         length,
@@ -91,7 +84,13 @@ pub(super) fn write(
         deltas,
         deepest: depths.iter().copied().max().unwrap_or(0),
         recipe: recipe::proven().filter(|_| options.depth == MAX_DEPTH),
-        objects: plan.order.iter().map(placed).collect(),
+        objects: Contents {
+            objects: plan.objects,
+            depths,
+            roots,
+            outside: plan.outside.iter().map(|object| object.id).collect(),
+            order: plan.order,
+        },
     })
 }
 

@@ -15,7 +15,8 @@ use gt_vfs::ObjectId;
 
 use super::alike::Alike;
 use super::bases::{Base, Bases, MAX_OBJECTS, Notes};
-use super::history::{Commit, History, read};
+use super::commits::Commits;
+use super::history::{History, read};
 use super::links::{self, Tree};
 use super::listed::{Listed, Objects};
 use super::names::{Name, Names, Path, ROOT};
@@ -77,9 +78,8 @@ pub(super) fn plan(
         last: first_reel.then(Last::default),
         alike: (!first_reel).then(Alike::default),
     };
-    let roots = Roots::of(&history.commits);
-    for (n, commit) in history.commits.iter().enumerate() {
-        planner.commit(commit, &roots)?;
+    for (n, place) in history.order.iter().enumerate() {
+        planner.commit(&history.commits, *place)?;
         if let Some(progress) = options.progress.filter(|_| n % 64 == 0) {
             let objects = planner.listed.objects().len() as u64;
             progress(Progress::Listing { objects });
@@ -134,49 +134,29 @@ struct Frame {
     path: Path,
 }
 
-/// The root trees of a reel's commits.
-struct Roots<'a> {
-    commits: &'a [Commit],
-    /// Places of commits, sorted by their names.
-    by_name: Vec<u32>,
-}
-
-impl<'a> Roots<'a> {
-    fn of(commits: &'a [Commit]) -> Self {
-        let mut by_name: Vec<u32> = (0..commits.len() as u32).collect();
-        by_name.sort_unstable_by_key(|place| commits[*place as usize].id);
-        Self { commits, by_name }
-    }
-
-    fn find(&self, commit: &ObjectId) -> Option<ObjectId> {
-        let named = |place: &u32| self.commits[*place as usize].id;
-        let found = self.by_name.binary_search_by_key(commit, named).ok()?;
-        Some(self.commits[self.by_name[found] as usize].tree)
-    }
-}
-
 impl Planner<'_> {
-    fn commit(&mut self, commit: &Commit, roots: &Roots<'_>) -> Result<(), Error> {
+    fn commit(&mut self, commits: &Commits, place: u32) -> Result<(), Error> {
+        let commit = commits.commit(place);
         let mut parents = [None; 2];
-        for (slot, parent) in parents.iter_mut().zip(&commit.parents) {
+        for (slot, parent) in parents.iter_mut().zip(commit.parents.iter().flatten()) {
             *slot = self.base(parent, Kind::Commit)?;
         }
         let index = self.add(commit.id, Kind::Commit, parents[0], parents[1])?;
         if let Some(alike) = &mut self.alike
-            && let Some(older) = alike.find(self.repository, commit)?
+            && let Some(older) = alike.find(self.repository, &commit)?
         {
             let older = self.base(&older, Kind::Commit)?;
             self.notes.removed(index, older);
         }
         if let Some(last) = &mut self.last
-            && let Some(older) = last.people.insert(commit.people, index)
+            && let Some(older) = last.people.insert(commits.people(place), index)
         {
             self.notes.next_at_path(older, index);
         }
         let mut beside = [None; 2];
-        for (slot, parent) in beside.iter_mut().zip(&commit.parents) {
-            *slot = match roots.find(parent) {
-                Some(tree) => Some(tree),
+        for (slot, parent) in beside.iter_mut().zip(commit.parents.iter().flatten()) {
+            *slot = match commits.find(parent) {
+                Some(place) => Some(commits.tree(place)),
                 None => Some(self.root_of(parent)?),
             };
         }

@@ -10,7 +10,14 @@ use super::history::read;
 use super::links::Tree;
 use crate::Kind;
 use crate::repository::Repository;
-use crate::repository::cache::Cache;
+use crate::repository::cache::{Cache, Keep};
+use crate::repository::chunk::Chunks;
+
+impl Keep for Arc<Tree> {
+    fn settled(self, _: &mut Chunks) -> Self {
+        self
+    }
+}
 
 /// Trees, parsed, read again when they have been forgotten.
 pub(super) struct Trees<'a> {

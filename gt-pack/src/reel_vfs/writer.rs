@@ -10,7 +10,7 @@ use gt_vfs::{ContentId, ReadAt, Verdict, WriteAt};
 
 use super::Inner;
 use crate::chain::{read_inside, sync_folder};
-use crate::import::{self, Broken, Expected};
+use crate::import::{self, Broken, Expected, Reason};
 
 pub(super) struct Writer {
     inner: Arc<Inner>,
@@ -106,6 +106,11 @@ impl WriteAt for Writer {
         };
         let verdict = match outcome {
             Ok(_) => Verdict::Accept,
+            // The bytes are the statement's; it is the person who may yet
+            // want them.
+            Err(import::Error::Reject(reason @ Reason::Fsck { .. })) => {
+                return Ok(Verdict::reject(reason.to_string()));
+            }
             Err(import::Error::Reject(reason)) => Verdict::reject(reason.to_string()),
             Err(import::Error::Broken(Broken::Io(e))) => return Err(e),
             Err(import::Error::Broken(Broken::Chain(e))) => return Err(e.into()),

@@ -11,28 +11,28 @@ use gt_pack::{Chain, Kind, ObjectId};
 use crate::git::{Git, text};
 use crate::reel::Made;
 
-type Refs = Vec<(Vec<u8>, ObjectId)>;
+pub(crate) type Refs = Vec<(Vec<u8>, ObjectId)>;
 
 /// A stream for `git fast-import`, in which everything is fixed.
 #[derive(Default)]
-struct Stream {
-    bytes: Vec<u8>,
+pub(crate) struct Stream {
+    pub(crate) bytes: Vec<u8>,
     clock: u64,
 }
 
 impl Stream {
-    fn data(&mut self, bytes: &[u8]) {
+    pub(crate) fn data(&mut self, bytes: &[u8]) {
         self.line(&format!("data {}", bytes.len()));
         self.bytes.extend_from_slice(bytes);
         self.line("");
     }
 
-    fn line(&mut self, line: &str) {
+    pub(crate) fn line(&mut self, line: &str) {
         self.bytes.extend_from_slice(line.as_bytes());
         self.bytes.push(b'\n');
     }
 
-    fn commit(&mut self, branch: &str, mark: u32, parents: &[u32]) {
+    pub(crate) fn commit(&mut self, branch: &str, mark: u32, parents: &[u32]) {
         self.clock += 60;
         let who = format!(
             "A U Thor <author@example.org> {} +0100",
@@ -48,12 +48,12 @@ impl Stream {
         }
     }
 
-    fn file(&mut self, mode: &str, path: &str, content: &[u8]) {
+    pub(crate) fn file(&mut self, mode: &str, path: &str, content: &[u8]) {
         self.line(&format!("M {mode} inline {path}"));
         self.data(content);
     }
 
-    fn text(&mut self, path: &str, text: &str) {
+    pub(crate) fn text(&mut self, path: &str, text: &str) {
         self.file("100644", path, text.as_bytes());
     }
 }
@@ -141,7 +141,7 @@ fn made_up_with(huge: usize) -> Git {
     git
 }
 
-fn encoded(
+pub(crate) fn encoded(
     git: &Git,
     published: &dyn Published,
     moment: &Moment,
@@ -167,14 +167,14 @@ fn refs(git: &Git) -> Refs {
         .collect()
 }
 
-fn at(git: &Git, names: &[(&str, &str)]) -> Refs {
+pub(crate) fn at(git: &Git, names: &[(&str, &str)]) -> Refs {
     names
         .iter()
         .map(|(name, rev)| (name.as_bytes().to_vec(), git.oid(rev)))
         .collect()
 }
 
-const HEAD: Option<&[u8]> = Some(b"refs/heads/main");
+pub(crate) const HEAD: Option<&[u8]> = Some(b"refs/heads/main");
 
 /// The moments of one chain: a beginning, a push with a merge, a push that
 /// moves files, and the rest with all tags.
@@ -199,7 +199,7 @@ fn chain(git: &Git, threads: usize) -> Vec<(Reel, Vec<u8>)> {
     let mut reels = Vec::new();
     for moment in moments(git) {
         let (reel, bytes) = encoded(git, &known, &moment, threads).unwrap();
-        known.extend(reel.objects.iter().copied());
+        known.extend(reel.objects.iter());
         reels.push((reel, bytes));
     }
     reels
@@ -256,7 +256,7 @@ fn large_files() -> String {
         if n > 8 {
             lines += &format!("large-{n} {} {}\n", reel.length, reel.root);
         }
-        known.extend(reel.objects);
+        known.extend(reel.objects.iter());
         before = now;
     }
     lines
@@ -348,7 +348,7 @@ fn sha256_reels_are_read_by_git() {
     git.run(["-C", "copy.git", "fsck", "--full", "--strict"]);
     assert_eq!(ids(&reel), reachable(&git, &["--all".into()]));
     git.commit(&[("a", "changed\n")]);
-    let known: Known = reel.objects.into_iter().collect();
+    let known: Known = reel.objects.iter().collect();
     let next = Moment::new(&refs(&git), moment.tips(), HEAD);
     let (_, bytes) = encoded(&git, &known, &next, 1).unwrap();
     git.with(
@@ -441,7 +441,7 @@ fn nothing_new_is_no_reel() {
     let git = made_up();
     let now = refs(&git);
     let (reel, _) = encoded(&git, &Nothing, &Moment::new(&now, &[], HEAD), 0).unwrap();
-    let known: Known = reel.objects.into_iter().collect();
+    let known: Known = reel.objects.iter().collect();
     let mut moved = now.clone();
     moved[0].1 = git.oid("main~1");
     moved.push((b"refs/heads/zz".to_vec(), git.oid("main~2")));

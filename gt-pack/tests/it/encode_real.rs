@@ -101,8 +101,8 @@ fn pushes(name: &str) {
         let now = vec![(head.clone(), *step)];
         let moment = Moment::new(&now, &before, Some(&head));
         let (reel, bytes) = encoded(&repository, &known, &moment).unwrap();
-        for Placed { id, .. } in &reel.objects {
-            assert!(!known.contains(id).unwrap(), "{id} comes twice");
+        for Placed { id, .. } in reel.objects.iter() {
+            assert!(!known.contains(&id).unwrap(), "{id} comes twice");
         }
         assert_eq!(reel.header.tips, now);
         assert!(reel.deepest <= encode::MAX_DEPTH);
@@ -115,7 +115,7 @@ fn pushes(name: &str) {
             pushed += pack_of(&bytes).len();
             gits += exact_thin(&source, &reel, &steps[n - 1]);
         }
-        known.extend(reel.objects);
+        known.extend(reel.objects.iter());
         before = now;
         parts.push(bytes);
     }

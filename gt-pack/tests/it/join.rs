@@ -76,7 +76,7 @@ fn a_large_file_skips_versions() {
         let reel = encode::reel(&repository, &known, &moment, &options, &mut bytes);
         let reel = reel.unwrap().unwrap();
         assert_eq!(reel.root, made[n].reel.root, "push {n}");
-        known.extend(reel.objects);
+        known.extend(reel.objects.iter());
         let large = source.oid(&format!("{step}:large"));
         deepest = known.depth(&large).unwrap().unwrap().max(deepest);
         if n > 0 {

@@ -22,6 +22,8 @@ mod encode;
 mod encode_real;
 mod fsck;
 mod git;
+#[cfg(feature = "git")]
+mod golden;
 mod hostile;
 mod huge;
 #[cfg(feature = "git")]

@@ -96,10 +96,10 @@ fn carried(publisher: &mut Publisher, follower: &Git) -> bool {
         let chain = chain.all();
         for Placed {
             id, depth, base, ..
-        } in &made.objects
+        } in made.objects.iter()
         {
-            assert_eq!(chain.depth(id).unwrap(), Some(*depth), "{id}");
-            assert_eq!(Published::base(&chain, id).unwrap(), *base, "{id}");
+            assert_eq!(chain.depth(&id).unwrap(), Some(depth), "{id}");
+            assert_eq!(Published::base(&chain, &id).unwrap(), base, "{id}");
         }
     }
     let now = refs::list(&follower.dir(), &[b"refs/*"]).unwrap();

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use gt_pack::chain::Chain;
+use gt_pack::import::Leniency;
 use gt_trust::judge::check_history;
 use gt_trust::{Time, Watermark};
 use gt_wire::references::Rid as Secret;
@@ -62,6 +63,8 @@ impl Follow {
         {
             return Ok(());
         }
+        self.checks = Leniency::of(self.options.state.common_dir()).ok();
+        self.refused = false;
         let before = self.snapshots.back().map(|s| s.statement.clone());
         let mut snapshot = Snapshot::open(&self.options, &newest.text, before.as_ref())?;
         // No object is new: the same torrent serves the new statement too.
@@ -81,6 +84,7 @@ impl Follow {
             // comes in as a whole, so that nobody has to wait for another.
             if let Some(bytes) = reel {
                 if let Some(why) = snapshot.put_last_reel(bytes.clone()).await? {
+                    self.refused = true;
                     self.told.push_back(Told::Failed(why));
                     return Ok(());
                 }
@@ -205,6 +209,29 @@ impl Follow {
         }
         self.told.push_back(Told::Stalled(
             "packs of reels were taken away from objects/pack; bringing them again".to_owned(),
+        ));
+        self.open_newest().await
+    }
+
+    /// Judges again what was refused, where the person has changed the checks
+    /// since: the bytes still lie here.
+    pub(super) async fn judge_again(&mut self) -> Result<(), Error> {
+        if !self.refused || Leniency::of(self.options.state.common_dir()).ok() == self.checks {
+            return Ok(());
+        }
+        let newest = self.newest.as_ref().map(|newest| newest.text.identity());
+        if let Some(last) = self.snapshots.back()
+            && !last.complete
+            && Some(last.identity) == newest
+        {
+            if let Some(torrent) = last.torrent {
+                self.node.remove(torrent).await;
+            }
+            self.snapshots.pop_back();
+        }
+        self.told.push_back(Told::Stalled(
+            "git's configuration of the checks has changed; judging again what was refused"
+                .to_owned(),
         ));
         self.open_newest().await
     }

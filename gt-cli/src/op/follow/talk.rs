@@ -424,6 +424,9 @@ impl Follow {
     /// back, so that what serves others is what lies there.
     pub(super) fn keep_charters(&mut self, links: &[Link]) -> Result<(), Error> {
         let state = &self.options.state;
+        if let Some(typed) = self.options.adopt.take() {
+            state.keep_address(&typed)?;
+        }
         for link in links {
             let epoch = usize::try_from(link.charter.epoch.0).unwrap_or(usize::MAX);
             let held = self.charters.get(epoch);
