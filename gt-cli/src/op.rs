@@ -4,6 +4,7 @@ pub mod bring;
 pub mod demo;
 pub mod follow;
 pub mod mirror;
+pub mod news;
 pub mod proposal;
 pub mod publish;
 pub mod sample;

@@ -68,6 +68,8 @@ pub const OWNERTRUST: usize = 1 << 20;
 /// Bytes of a pattern on a trust signature, and of a name that one is held
 /// against: matching takes their product.
 pub const PATTERN: usize = 1024;
+/// Paths to one key that are written out; there may be exponentially many.
+pub const PATHS: usize = 1000;
 /// Results that the cache of verified signatures may hold.
 pub const CACHED: usize = 1 << 20;
 /// Objects in a pack of an offer.

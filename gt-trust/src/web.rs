@@ -1,7 +1,9 @@
 #![doc = include_str!("../WEB.md")]
 
 mod armour;
+mod attribute;
 mod cache;
+mod ground;
 mod keyring;
 mod listing;
 mod narrow;
@@ -15,6 +17,7 @@ mod walk;
 
 pub use crate::certificate::{Certificate, KeyId, Revocation, RevokedBy, Skipped, UserKind};
 pub use cache::Cache;
+pub use ground::Ground;
 pub use keyring::{Added, Keyring, KeyringError};
 pub use listing::Row;
 pub use ownertrust::{Level, Ownertrust, OwnertrustError};

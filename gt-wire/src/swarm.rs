@@ -31,6 +31,7 @@ mod peers;
 mod picker;
 mod pieces;
 mod priority;
+mod promises;
 mod proof;
 mod punch;
 mod ramp;
@@ -328,6 +329,7 @@ impl Swarm {
         self.time_links();
         self.time_requests();
         self.judge_merit();
+        self.time_promises();
         self.time_turns();
         self.time_layers();
         self.time_proofs();

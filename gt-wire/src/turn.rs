@@ -27,6 +27,7 @@ pub const MOST: u32 = 1 << 20;
 const GRANT: u8 = 1;
 const HAND: u8 = 2;
 const TAKE: u8 = 3;
+const PROMISE: u8 = 4;
 
 /// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,15 @@ pub enum Message {
         /// The piece that the giver would like to be fetched, which the taker
         /// need not follow.
         piece: Option<PieceIndex>,
+    },
+    /// As a grant, of a piece that the giver does not have yet, but expects to
+    /// have by the time the requests come. They wait for it; should it turn
+    /// out wrong, or not come, they are refused.
+    Promise {
+        /// How many bytes of it.
+        bytes: u32,
+        /// The piece. The taker may ask for another one that the giver has.
+        piece: PieceIndex,
     },
     /// The answer: so many bytes are asked for, none for a pass.
     Take {
@@ -64,6 +74,11 @@ impl Message {
                 out.put_u32(bytes);
                 out.put_u32(piece.0);
             }
+            Self::Promise { bytes, piece } => {
+                out.put_u8(PROMISE);
+                out.put_u32(bytes);
+                out.put_u32(piece.0);
+            }
             Self::Take { bytes } => {
                 out.put_u8(TAKE);
                 out.put_u32(bytes);
@@ -85,6 +100,10 @@ impl Message {
                 bytes: payload.get_u32(),
                 piece: Some(PieceIndex(payload.get_u32())),
             },
+            (PROMISE, 9) => Self::Promise {
+                bytes: payload.get_u32(),
+                piece: PieceIndex(payload.get_u32()),
+            },
             (TAKE, 5) => Self::Take {
                 bytes: payload.get_u32(),
             },
@@ -101,10 +120,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn round_trip(kind in 0u8..3, bytes: u32, piece: u32) {
+        fn round_trip(kind in 0u8..4, bytes: u32, piece: u32) {
             let message = match kind {
                 0 => Message::Grant { bytes, piece: None },
                 1 => Message::Grant { bytes, piece: Some(PieceIndex(piece)) },
+                2 => Message::Promise { bytes, piece: PieceIndex(piece) },
                 _ => Message::Take { bytes },
             };
             prop_assert_eq!(Message::read(&message.write()), Some(message));

@@ -200,6 +200,7 @@ impl Follow {
         }
         if follow.bringing {
             follow.open_newest().await?;
+            follow.open_before().await?;
         }
         Ok(follow)
     }

@@ -9,6 +9,9 @@ use crate::files;
 /// How many earlier keyrings are kept: each is there for a revocation that the
 /// newest lacks, so that even one is rare. The first ones stay.
 const KEYRINGS: usize = 32;
+/// How many proofs of equivocation are kept: a delegate can make them without
+/// end. The first ones stay.
+const EVIDENCE: usize = 256;
 
 impl State {
     /// Makes a keyring the newest, and keeps the one before it where it
@@ -105,12 +108,26 @@ impl State {
         Ok(files::write(&self.dir.join("keyring"), keyring)?)
     }
 
-    /// Keeps the proof that a delegate sealed two statements of one sequence.
+    /// Keeps proofs that delegates sealed two statements of one sequence; those
+    /// that are kept already stay, and there is room for a number of them.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn keep_evidence(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        Ok(files::write(&self.dir.join("evidence").join(name), bytes)?)
+    pub fn keep_evidence(&self, news: &[Evidence]) -> Result<(), Error> {
+        if news.is_empty() {
+            return Ok(());
+        }
+        let folder = self.dir.join("evidence");
+        let mut kept = self.evidence()?;
+        for evidence in news {
+            let [one, other] = evidence.marks();
+            let name = format!("{}-{}", one.identity, other.identity);
+            if kept.len() < EVIDENCE && !kept.contains(&name) {
+                files::write(&folder.join(&name), &evidence.to_bytes())?;
+                kept.push(name);
+            }
+        }
+        Ok(())
     }
 
     /// Lists the evidence that is kept, by file name.

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use gt_trust::charter::Delegate;
+use gt_trust::judge::{LineFault, Refusal};
 use gt_trust::push::changes;
 use gt_trust::{Rid, Time};
 use serde_json::{Value, json};
@@ -190,15 +191,21 @@ fn may_seal(state: &State, found: &Proposal, who: &Delegate) -> Result<bool, Fai
 pub(super) fn failed(error: proposal::Error) -> Failure {
     let code = match &error {
         proposal::Error::Sealed { .. } | proposal::Error::Overtaken => Code::Rollback,
-        proposal::Error::Refused(refusal) => match **refusal {
-            gt_trust::judge::Refusal::Rollback { .. }
-            | gt_trust::judge::Refusal::LostRace { .. } => Code::Rollback,
-            gt_trust::judge::Refusal::Stale { .. } => Code::Stale,
-            _ => Code::Policy,
-        },
+        proposal::Error::Refused(refusal) => code_of(refusal),
         _ => Code::Usage,
     };
     Failure::Verdict(code, error.to_string())
+}
+
+/// Returns the code for a text that is refused.
+pub(super) fn code_of(refusal: &Refusal) -> Code {
+    match refusal {
+        Refusal::Rollback { .. }
+        | Refusal::LostRace { .. }
+        | Refusal::Line(LineFault::TwoCharters { .. }) => Code::Rollback,
+        Refusal::Stale { .. } => Code::Stale,
+        _ => Code::Policy,
+    }
 }
 
 fn kind(text: &Text) -> (&'static str, u64, Option<u64>) {

@@ -4,6 +4,7 @@
 use gt_trust::judge::{Judgement, check_history};
 use gt_trust::{Offer, Time, judge};
 
+use super::endorse::code_of;
 use super::{Code, Failure, unusable};
 use crate::Env;
 use crate::convert;
@@ -57,7 +58,7 @@ pub(super) fn check(
             }
             return wrong(Code::Policy, format!("too few seals: {}", lacks.join(", ")));
         }
-        Judgement::Refused(why) => return wrong(Code::Policy, why.to_string()),
+        Judgement::Refused(why) => return wrong(code_of(&why), why.to_string()),
         _ => None,
     };
     for name in names {

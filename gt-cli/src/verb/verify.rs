@@ -58,7 +58,7 @@ pub fn run(env: &mut Env, words: &Verify) -> Result<(), Failure> {
         .flat_map(|(_, found)| found.iter().filter(|f| f.place == Place::Own))
         .filter_map(|finding| code_of(finding.verdict.grade()))
         .min();
-    show(env, words.json, &judged, code).map_err(unusable)?;
+    show(env, words.json, &judged, code, against.as_ref()).map_err(unusable)?;
     match code {
         None => against.map_or(Ok(()), Err),
         Some(code) => {
@@ -267,14 +267,20 @@ fn show(
     as_json: bool,
     judged: &[(String, Vec<Finding>)],
     code: Option<Code>,
+    against: Option<&Failure>,
 ) -> std::io::Result<()> {
     let out = &mut env.stdout;
     if as_json {
         let objects: Vec<Value> = judged.iter().map(|(name, found)| {
             json!({"name": name, "signatures": found.iter().map(to_json).collect::<Vec<_>>()})
         }).collect();
-        let code = code.map_or(0, |code| code as u8);
-        return writeln!(out, "{}", json!({"code": code, "objects": objects}));
+        let policy = against.map(Failure::words);
+        let code = match code {
+            Some(code) => code as u8,
+            None => against.map_or(0, Failure::code),
+        };
+        let value = json!({"code": code, "objects": objects, "policy": policy});
+        return writeln!(out, "{value}");
     }
     for (name, found) in judged {
         for finding in found {

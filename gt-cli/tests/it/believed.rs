@@ -99,6 +99,7 @@ fn a_persons_own_trust_is_kept_and_explained() {
     let why: Value = serde_json::from_str(&world.gt(&["trust", "why", &ann, "--json"])).unwrap();
     assert_eq!(why["standing"], "trusted");
     assert_eq!(why["user"], "ann <ann@example.org>");
+    assert_eq!(why["grounds"][0]["key"], ann.as_str());
     let (code_of_bob, words) = world.gt_fails(&["trust", "why", &bob]);
     assert_eq!(code_of_bob, 2);
     assert!(
@@ -117,6 +118,45 @@ fn a_persons_own_trust_is_kept_and_explained() {
     assert!(kept.contains(&format!("{bob}:5:\n")), "{kept}");
     // Nobody is a root any more.
     assert_eq!(code(&world, &["trust", "why", &ann]), 2);
+}
+
+/// You ──▶ Ann ──▶ Bob, and You ──▶ Carl ──▶ Bob, Carl by a trust signature: made
+/// by gpg 2.2.
+#[test]
+fn every_certification_is_told_and_every_path() {
+    let world = World::new();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    for file in ["web.gpg", "web.ownertrust"] {
+        std::fs::copy(folder.join(file), world.path(file)).unwrap();
+    }
+    let words = |verb: &'static str, more: &'static str| {
+        let text = std::fs::read_to_string(world.path("web.ownertrust")).unwrap();
+        let bob = text.lines().next().unwrap().trim_start_matches("# ");
+        let files = ["--keyring", "web.gpg", "--ownertrust", "web.ownertrust"];
+        let args = [&["trust", verb, bob, "--at", "1700000000"][..], &files].concat();
+        match more.is_empty() {
+            true => world.gt(&args),
+            false => world.gt(&[&args[..], &[more]].concat()),
+        }
+    };
+    assert_eq!(words("path", "").lines().count(), 2);
+    let path: Value = serde_json::from_str(&words("path", "--json")).unwrap();
+    assert_eq!(path["left-out"], 0);
+    let why = words("why", "");
+    for part in ["Bob", "Ann", "Carl"] {
+        assert!(why.contains(part), "{why}");
+    }
+    assert_eq!(why.matches("    certified by ").count(), 4, "{why}");
+    assert_eq!(why.matches("    a root of yours").count(), 1, "{why}");
+    let why: Value = serde_json::from_str(&words("why", "--json")).unwrap();
+    let grounds = why["grounds"].as_array().unwrap();
+    let told = |n: usize| grounds[n]["certifications"].as_array().unwrap().len();
+    assert_eq!([told(0), told(1), told(2), told(3)], [2, 1, 1, 0]);
+    let granted = &grounds[2]["granted"];
+    assert_eq!(
+        (&granted["depth"], &granted["amount"]),
+        (&1.into(), &120.into())
+    );
 }
 
 /// What was altered in the cache is computed again.

@@ -159,48 +159,7 @@ fn crash_between_mark_and_refs_keeps_mark() {
     assert_eq!(mark, after, "the mark is where it was");
 }
 
-#[test]
-fn withheld_snapshot_keeps_old_one_served() {
-    let world = World::new();
-    world.repository("work");
-    let address = world.publish("work", &[]);
-    let (seed, place) = world.seed("work", &[]);
-    let address = with_peer(&address, &place);
-    world.gt(&["clone", "--mirror", &address, "mirror.git"]);
-    world.gt(&["clone", "--mirror", &address, "other.git"]);
-    let old = world.refs("mirror.git");
-    seed.kill();
-
-    // A new statement whose reel nobody has: its pack is taken away, and it is
-    // too large to ride along.
-    let before = packs(&world, "work");
-    let noise: String = (0..40_000u64)
-        .map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
-        .collect();
-    world.commit("work", "noise.txt", &noise);
-    world.publish("work", &[]);
-    for name in packs(&world, "work").iter().filter(|p| !before.contains(p)) {
-        let path = world.path("work/.git/objects/pack").join(name);
-        std::fs::rename(&path, world.path(&format!("hidden-{name}"))).unwrap();
-    }
-    let (_seed, place) = world.seed("work", &[]);
-    let (mirror, mirror_place) = world.seed("mirror.git", &["--peer", &place]);
-    mirror.wait_until(|v| v["event"] == "statement" && v["sequence"] == 2);
-    assert_eq!(world.refs("mirror.git"), old, "refs wait for their data");
-    let status = world.gt(&["status", "-C", "mirror.git"]);
-    assert!(status.contains("Statement   2 of epoch 0"), "{status}");
-    assert!(status.contains("missing"), "{status}");
-
-    // Whoever lost its reel still gets it from the mirror.
-    for name in packs(&world, "other.git") {
-        std::fs::remove_file(world.path("other.git/objects/pack").join(name)).unwrap();
-    }
-    let (other, _) = world.seed("other.git", &["--peer", &mirror_place]);
-    let reel = other.wait_for("reel");
-    assert_eq!(reel["name"], "reels/0-0.bundle");
-}
-
-fn packs(world: &World, repository: &str) -> Vec<String> {
+pub(crate) fn packs(world: &World, repository: &str) -> Vec<String> {
     let bare = world.path(repository).join("objects/pack");
     let folder = if bare.exists() {
         bare

@@ -4,8 +4,10 @@
 
 mod believed;
 mod brought;
+mod codes;
 mod confirmed;
 mod endorsed;
+mod equivocal;
 mod faults;
 mod hostile;
 mod killed;
@@ -22,6 +24,7 @@ mod simulated;
 mod torrent;
 mod unusual;
 mod verified;
+mod withheld;
 mod world;
 
 /// A file that is not named above is never compiled, and its tests prove

@@ -103,13 +103,33 @@ fn ssh_signatures_of_commits_and_seals() {
         &crate::world::with_peer(&address, &place),
         "clone",
     ]);
-    assert_eq!(
-        code(
-            &world,
-            &["verify", "-C", "work", "--policy", "refs/heads/main"]
-        ),
-        0
-    );
+    let policy = [
+        "verify",
+        "-C",
+        "work",
+        "--policy",
+        "--json",
+        "refs/heads/main",
+    ];
+    let told = |more: &[&str]| -> (i32, Value) {
+        let args = [&policy[..], more].concat();
+        let output = world.run(env!("CARGO_BIN_EXE_gt"), &args);
+        let value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), value)
+    };
+    let (code_now, value) = told(&[]);
+    assert_eq!((code_now, &value["code"]), (0, &0.into()));
+    assert_eq!(value["policy"], Value::Null);
+    // The statement lasts for 90 days. The signatures are as good as before,
+    // and the answer says what is wrong.
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let later = (now + 100 * 86_400).to_string();
+    let (code_later, value) = told(&["--at", &later]);
+    assert_eq!((code_later, &value["code"]), (4, &4.into()));
+    let words = value["policy"].as_str().unwrap();
+    assert!(words.contains("stale"), "{words}");
+    assert_eq!(value["objects"][0]["signatures"][0]["verdict"], "good");
     // A commit that is not published yet.
     world.git(&[
         "-C",
@@ -121,13 +141,10 @@ fn ssh_signatures_of_commits_and_seals() {
         "-m",
         "more",
     ]);
-    assert_eq!(
-        code(
-            &world,
-            &["verify", "-C", "work", "--policy", "refs/heads/main"]
-        ),
-        3
-    );
+    let (code_then, value) = told(&[]);
+    assert_eq!((code_then, &value["code"]), (3, &3.into()));
+    let words = value["policy"].as_str().unwrap();
+    assert!(words.contains("as it is published"), "{words}");
 }
 
 #[test]
@@ -192,6 +209,20 @@ fn openpgp_signatures_by_every_code() {
         let args = [&["verify", "--object"], more].concat();
         assert_eq!(code(&world, &args), expected, "{more:?}");
     }
+    // A digest that git and gpg take, and a person may not.
+    let weak = format!("{program}-weak");
+    std::fs::write(
+        &weak,
+        format!("#!/bin/sh\nexec {program} --digest-algo SHA1 \"$@\"\n"),
+    )
+    .unwrap();
+    std::fs::set_permissions(&weak, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = format!("gpg.program={weak}");
+    world.git(&["-C", "work", "-c", &config, "tag", "-s", "-m", "weak", "v3"]);
+    let named = ["verify", "-C", "work", "v3", "--keyring", "ring"];
+    assert_eq!(code(&world, &named), 0);
+    let strict = [&named[..], &["--refuse-weak-digests"]].concat();
+    assert_eq!(code(&world, &strict), 3);
     // In a repository nobody but delegates and the person's own web counts.
     assert_eq!(code(&world, &["verify", "-C", "work", "v2"]), 2);
     let named = ["verify", "-C", "work", "v2", "--keyring", "ring"];

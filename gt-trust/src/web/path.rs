@@ -37,58 +37,42 @@ pub struct Path {
 }
 
 impl Web<'_> {
-    /// Returns the paths by which a user id is believed: one for each owner
-    /// whose word counts for it, each by the shortest way to that owner.
-    pub(super) fn paths(&self, key: usize, user: usize) -> Vec<Path> {
-        let counting = |i: usize| {
-            let by = self.introducer(i);
-            by.is_some_and(|by| by.level >= Level::Marginal && self.acts(by.round))
-        };
-        let certifications = self.certifications(key, user, counting);
-        certifications
-            .into_iter()
-            .map(|(signer, sig)| self.extended(signer, key, user, sig))
-            .collect()
-    }
-
     /// Introducers found in the last round introduce nobody.
     pub(super) fn acts(&self, round: u32) -> bool {
         round < self.settings.max_cert_depth
     }
 
-    /// The shortest path to a signer, and from there one on.
+    /// A short path to a signer, and from there one on.
     pub(super) fn extended(&self, signer: usize, key: usize, user: usize, sig: &Sig) -> Path {
-        let mut path = self.path_to(signer);
-        path.hops.push(self.hop(signer, key, user, sig));
-        path
+        let mut hops = vec![self.hop(signer, key, user, sig)];
+        let mut at = signer;
+        // Rounds fall from step to step, so that this ends.
+        while let Some((by, hop)) = self.step_back(at) {
+            hops.push(hop);
+            at = by;
+        }
+        hops.reverse();
+        Path { hops }
     }
 
-    /// Returns the shortest path to an introducer.
-    fn path_to(&self, key: usize) -> Path {
-        let Some(introducer) = self.introducer(key) else {
-            return Path::default();
-        };
-        let mut best: Option<Path> = None;
-        let users = self.ring.certificates()[key].users().count();
+    /// Returns who made an introducer of a key, the nearest to a root of those;
+    /// nobody did of a root.
+    fn step_back(&self, key: usize) -> Option<(usize, Hop)> {
+        let introducer = self.introducer(key)?;
         let earlier = |i: usize| {
             let by = self.introducer(i);
             by.is_some_and(|by| by.level >= Level::Marginal && by.round < introducer.round)
         };
-        if introducer.round == 0 {
-            return Path::default();
-        }
-        for user in (0..users).filter(|u| self.own(key).users[*u].is_usable()) {
-            if let Some((signer, sig)) = self.certifications(key, user, earlier).first() {
-                let path = self.extended(*signer, key, user, sig);
-                if best.as_ref().is_none_or(|b| path.hops.len() < b.hops.len()) {
-                    best = Some(path);
-                }
-            }
-        }
-        best.unwrap_or_default()
+        let steps = self.made_introducer(key).filter_map(|user| {
+            let found = self.certifications(key, user, earlier);
+            let (by, sig) = *found.first()?;
+            Some((by, user, sig))
+        });
+        let nearest = steps.min_by_key(|(by, ..)| self.introducer(*by).map(|by| by.round));
+        nearest.map(|(by, user, sig)| (by, self.hop(by, key, user, sig)))
     }
 
-    fn hop(&self, signer: usize, key: usize, user: usize, sig: &Sig) -> Hop {
+    pub(super) fn hop(&self, signer: usize, key: usize, user: usize, sig: &Sig) -> Hop {
         let certificates = self.ring.certificates();
         let (by, of) = (&certificates[signer], &certificates[key]);
         Hop {

@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use super::UserKind;
+use super::{UserKind, attribute};
 use crate::limits;
 
 /// One step of a pattern.
@@ -62,12 +62,11 @@ pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// Returns the name that a pattern is held against; pictures have one that
-/// GnuPG makes up.
+/// Returns the name that a pattern is held against.
 pub(super) fn name_of(kind: UserKind, body: &[u8]) -> Cow<'_, [u8]> {
     match kind {
         UserKind::Id => Cow::Borrowed(body),
-        UserKind::Attribute => Cow::Owned(format!("[image of size {}]", body.len()).into_bytes()),
+        UserKind::Attribute => Cow::Owned(attribute::name(body).into_bytes()),
     }
 }
 

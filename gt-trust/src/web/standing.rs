@@ -8,7 +8,7 @@ use crate::key::Signer;
 use crate::number::Time;
 use crate::signature::Fault;
 
-use super::{Hop, Level, Path, Validity, Web};
+use super::{Ground, Hop, Level, Path, Validity, Web};
 
 /// What a key is to you.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +20,16 @@ pub enum Standing {
         validity: Validity,
         /// That user id.
         user: Vec<u8>,
-        /// Every path that counts; none for a root.
+        /// Every path to that user id that counts, the shorter first, as far as
+        /// [`limits::PATHS`](crate::limits::PATHS); none for a root.
         paths: Vec<Path>,
+        /// How many paths more there are.
+        left_out: u64,
+        /// Every certification that counts, told once, whatever the number of
+        /// paths through it: first the user ids of the key that are believed, the
+        /// one of `user` first of them, then those of the introducers who certify
+        /// them and each other, then roots.
+        grounds: Vec<Ground>,
     },
     /// Nobody whom you trust says enough.
     Unknown {
@@ -171,10 +179,16 @@ impl Web<'_> {
         if self.introducer(i).is_some_and(|by| by.round == 0) {
             return self.root(i);
         }
-        let users = (0..own.users.len()).filter(|u| own.users[*u].is_usable());
-        // The first of the best.
-        let best = users.rev().max_by_key(|u| self.validity(i, *u));
-        let Some(user) = best else {
+        let usable = (0..own.users.len()).filter(|u| own.users[*u].is_usable());
+        // The best first; of those that are believed the one nearest to a root.
+        let mut users: Vec<usize> = usable.collect();
+        users.sort_by_key(|u| {
+            (
+                std::cmp::Reverse(self.validity(i, *u)),
+                self.round_of(i, *u),
+            )
+        });
+        let Some(&user) = users.first() else {
             return Standing::Unknown {
                 validity: Validity::Unknown,
                 nearest: None,
@@ -183,11 +197,14 @@ impl Web<'_> {
         };
         let validity = self.validity(i, user);
         if validity >= Validity::Full {
-            let certificate = &self.ring.certificates()[i];
+            users.retain(|user| self.validity(i, *user) >= Validity::Full);
+            let found = self.grounds(i, &users);
             return Standing::Trusted {
                 validity,
-                user: certificate.part(certificate.users[user].body).to_vec(),
-                paths: self.paths(i, user),
+                user: self.name(i, user),
+                paths: found.paths,
+                left_out: found.left_out,
+                grounds: found.grounds,
             };
         }
         let (nearest, lacks) = self.nearest(i, user);
@@ -211,16 +228,17 @@ impl Web<'_> {
 
     /// A root is trusted whatever became of its user ids.
     fn root(&self, i: usize) -> Standing {
-        let own = self.own(i);
-        let usable = own.users.iter().position(|user| user.is_usable());
+        let ground = self.root_ground(i);
         Standing::Trusted {
             validity: Validity::Ultimate,
-            user: usable.map_or_else(Vec::new, |user| self.name(i, user)),
+            user: ground.user.clone(),
             paths: Vec::new(),
+            left_out: 0,
+            grounds: vec![ground],
         }
     }
 
-    fn name(&self, i: usize, user: usize) -> Vec<u8> {
+    pub(super) fn name(&self, i: usize, user: usize) -> Vec<u8> {
         let certificate = &self.ring.certificates()[i];
         certificate.part(certificate.users[user].body).to_vec()
     }
@@ -248,7 +266,12 @@ impl Web<'_> {
 
     /// What comes nearest to trusting a user id.
     fn nearest(&self, i: usize, user: usize) -> (Option<Path>, Lack) {
-        if let Some(path) = self.paths(i, user).into_iter().next() {
+        let counts = |k: usize| {
+            let by = self.introducer(k);
+            by.is_some_and(|by| by.level >= Level::Marginal && self.acts(by.round))
+        };
+        if let Some((signer, sig)) = self.certifications(i, user, counts).first() {
+            let path = self.extended(*signer, i, user, sig);
             let (full, marginal) = self.counts(i, user);
             let lacks = Lack::MoreCertifications {
                 full,

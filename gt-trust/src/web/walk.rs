@@ -43,6 +43,8 @@ struct Count {
     full: u32,
     marginal: u32,
     validity: Validity,
+    /// In which round it became fully valid.
+    round: u32,
 }
 
 /// A key whose certifications count, in one round.
@@ -52,6 +54,9 @@ pub(super) struct Introducer {
     pub(super) round: u32,
     /// How far its owner is trusted, by the person or by trust signatures.
     pub(super) level: Level,
+    /// Who raised that by a trust signature, and where in the certificate this
+    /// begins.
+    granted: Option<(usize, u32)>,
     /// How many more introducers a trust signature lets it name.
     depth: u8,
     /// What the names that it certifies must match.
@@ -124,6 +129,7 @@ impl<'a> Web<'a> {
             state.introducer = Some(Introducer {
                 round: 0,
                 level: Level::Ultimate,
+                granted: None,
                 depth: 0,
                 pattern: None,
             });
@@ -205,7 +211,10 @@ impl<'a> Web<'a> {
                 forged: &forged,
             };
             looked.count(groups, is_new, count, &mut trust);
-            reached |= count.validity >= Validity::Full;
+            if count.validity >= Validity::Full {
+                count.round = round;
+                reached = true;
+            }
         }
         found.forged = forged.so_far();
         if reached && is_new {
@@ -230,6 +239,7 @@ impl<'a> Web<'a> {
         let mut amount = 0;
         let mut depth = 0;
         let mut pattern = None;
+        let mut by_whom = None;
         for (signer, sig) in trust {
             let Some(by) = &self.keys[*signer].introducer else {
                 continue;
@@ -241,6 +251,7 @@ impl<'a> Web<'a> {
             if granted > 0 {
                 amount = sig.amount;
                 depth = granted - 1;
+                by_whom = Some((*signer, sig.body.start()));
                 if let Some(span) = sig.pattern {
                     pattern = Some(certificate.part_of(sig, span).to_vec());
                 }
@@ -252,9 +263,11 @@ impl<'a> Web<'a> {
             60.. => Level::Marginal,
             _ => Level::Unknown,
         };
+        let said = self.owners.level(&certificate.fingerprint());
         Introducer {
             round,
-            level: self.owners.level(&certificate.fingerprint()).max(granted),
+            level: said.max(granted),
+            granted: by_whom.filter(|_| granted > said),
             depth,
             pattern,
         }
@@ -335,6 +348,22 @@ impl<'a> Web<'a> {
     /// Returns how far a user id of a certificate is believed.
     pub(super) fn validity(&self, i: usize, user: usize) -> Validity {
         self.keys[i].users[user].validity
+    }
+
+    /// Returns the round in which a user id became fully valid, if it did.
+    pub(super) fn round_of(&self, i: usize, user: usize) -> u32 {
+        self.keys[i].users[user].round
+    }
+
+    /// Returns the trust signature that raised the ownertrust of a key: who made
+    /// it, on which user id.
+    pub(super) fn granted(&self, i: usize) -> Option<(usize, usize, &'a Sig)> {
+        let (signer, start) = self.introducer(i)?.granted?;
+        let ring: &'a Keyring = self.ring;
+        let users = ring.certificates()[i].users.iter().enumerate();
+        let mut sigs = users.flat_map(|(u, user)| user.signatures.iter().map(move |sig| (u, sig)));
+        let (user, sig) = sigs.find(|(_, sig)| sig.body.start() == start)?;
+        Some((signer, user, sig))
     }
 
     /// Returns how many fully and marginally trusted owners certify it.

@@ -14,15 +14,15 @@ use crate::publisher::{NOW, Publisher, own_key, seal_with};
 use crate::weaver::{Fields, Maker, Part, packet};
 
 const AT: u32 = 1_671_883_200;
-const BORN: u32 = AT - 100_000_000;
+pub(crate) const BORN: u32 = AT - 100_000_000;
 
-const YOU: u8 = 1;
-const ANNA: u8 = 2;
-const BELA: u8 = 3;
-const CARL: u8 = 4;
-const DORA: u8 = 5;
+pub(crate) const YOU: u8 = 1;
+pub(crate) const ANNA: u8 = 2;
+pub(crate) const BELA: u8 = 3;
+pub(crate) const CARL: u8 = 4;
+pub(crate) const DORA: u8 = 5;
 
-fn maker(seed: u8) -> Maker {
+pub(crate) fn maker(seed: u8) -> Maker {
     Maker::new(seed, BORN)
 }
 
@@ -31,7 +31,7 @@ fn name(seed: u8) -> String {
 }
 
 /// A certificate with one user id, certified by some others.
-fn certificate(of: &Maker, seed: u8, by: &[(&Maker, Fields)]) -> Vec<u8> {
+pub(crate) fn certificate(of: &Maker, seed: u8, by: &[(&Maker, Fields)]) -> Vec<u8> {
     let direct = |_: &mut Vec<u8>| {};
     with_direct(of, seed, by, direct)
 }
@@ -54,11 +54,11 @@ fn with_direct(
     bytes
 }
 
-fn plain() -> Fields {
+pub(crate) fn plain() -> Fields {
     Fields::new(0x10, BORN + 1000)
 }
 
-fn ring(certificates: &[Vec<u8>]) -> Keyring {
+pub(crate) fn ring(certificates: &[Vec<u8>]) -> Keyring {
     let mut ring = Keyring::new();
     for bytes in certificates {
         let added = ring.add(bytes).unwrap();
@@ -67,7 +67,7 @@ fn ring(certificates: &[Vec<u8>]) -> Keyring {
     ring
 }
 
-fn owners(levels: &[(u8, Level)]) -> Ownertrust {
+pub(crate) fn owners(levels: &[(u8, Level)]) -> Ownertrust {
     let mut owners = Ownertrust::new();
     for (seed, level) in levels {
         owners.set(maker(*seed).print, *level);
@@ -75,13 +75,13 @@ fn owners(levels: &[(u8, Level)]) -> Ownertrust {
     owners
 }
 
-fn settings(model: Model) -> Settings {
+pub(crate) fn settings(model: Model) -> Settings {
     let mut settings = Settings::at(Time(AT.into()));
     settings.model = model;
     settings
 }
 
-fn standing(ring: &Keyring, owners: &Ownertrust, model: Model, of: u8) -> Standing {
+pub(crate) fn standing(ring: &Keyring, owners: &Ownertrust, model: Model, of: u8) -> Standing {
     Web::compute(ring, owners, settings(model), None).standing(&maker(of).print)
 }
 

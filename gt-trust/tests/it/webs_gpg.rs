@@ -51,7 +51,7 @@ struct Scenario {
     settings: Settings,
 }
 
-const PATTERNS: [&str; 7] = [
+const PATTERNS: [&str; 11] = [
     "<[^>]+[@.]example\\.com>$",
     "<[^>]+[@.]example.org>$",
     "example",
@@ -59,6 +59,11 @@ const PATTERNS: [&str; 7] = [
     ".*",
     "\\<k1",
     "ORG>",
+    // For user attributes, which gpg gives a name.
+    "image",
+    "\\[jpeg",
+    "size 3.]",
+    "attribute",
 ];
 const DOMAINS: [&str; 3] = ["example.com", "example.org", "a.example.com"];
 
@@ -122,7 +127,7 @@ fn certificate(dice: &mut Dice, i: usize, maker: &Maker, makers: &[Maker], out: 
     let users = 1 + dice.below(3);
     for u in 0..users {
         let name = format!("Key {i} <k{i}u{u}@{}>", dice.of(&DOMAINS));
-        let picture = [&[9, 1][..], name.as_bytes()].concat();
+        let picture = attribute(dice, &name);
         let part = if u > 0 && dice.once_in(6) {
             out.extend(packet(17, &picture));
             Part::Attribute(&picture)
@@ -160,6 +165,26 @@ fn certificate(dice: &mut Dice, i: usize, maker: &Maker, makers: &[Maker], out: 
                 }
             }
         }
+    }
+}
+
+/// A picture, in a format or in none, something else, two of them, or nothing.
+fn attribute(dice: &mut Dice, name: &str) -> Vec<u8> {
+    let part = |kind: u8, data: &[u8]| -> Vec<u8> {
+        let length = u8::try_from(data.len() + 1).unwrap();
+        [&[length, kind], data].concat()
+    };
+    let header = |format: u8| -> Vec<u8> {
+        let mut header = vec![16, 0, 1, format];
+        header.resize(16, 0);
+        [&header, name.as_bytes()].concat()
+    };
+    match dice.below(6) {
+        0 => [&[9, 1][..], name.as_bytes()].concat(),
+        1 | 2 => part(1, &header(1)),
+        3 => part(1, &header(2)),
+        4 => part(100, name.as_bytes()),
+        _ => [part(1, &header(1)), part(1, &header(1))].concat(),
     }
 }
 

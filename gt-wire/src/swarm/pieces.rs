@@ -2,6 +2,7 @@
 //! sent it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use gt_vfs::content::BLOCK;
 
@@ -19,6 +20,9 @@ pub(super) struct Partial {
     slots: Vec<Slot>,
     senders: Vec<Sender>,
     free: u32,
+    /// Blocks that came, and when the first of them did.
+    came: u32,
+    began: Duration,
     written: u32,
     /// The only peer that may be asked: a piece that failed once is fetched
     /// from one peer, so that a second failure names its liar.
@@ -65,6 +69,8 @@ impl Partial {
             slots: vec![Slot::Free; blocks as usize],
             senders: Vec::new(),
             free: blocks,
+            came: 0,
+            began: Duration::ZERO,
             written: 0,
             only: None,
             phase: Phase::Filling,
@@ -92,6 +98,25 @@ impl Partial {
     /// Returns how many blocks nobody was asked for.
     pub(super) fn free(&self) -> u32 {
         self.free
+    }
+
+    /// Returns how many blocks have not come.
+    pub(super) fn missing(&self) -> u32 {
+        (self.slots.len() as u32).saturating_sub(self.came)
+    }
+
+    /// Notes when a block came.
+    pub(super) fn note(&mut self, now: Duration) {
+        if self.came == 0 {
+            self.began = now;
+        }
+        self.came += 1;
+    }
+
+    /// Returns the time from one block to the next, once two are here.
+    pub(super) fn pace(&self, now: Duration) -> Option<Duration> {
+        let later = self.came.checked_sub(1).filter(|n| *n > 0)?;
+        Some(now.saturating_sub(self.began) / later)
     }
 
     /// Notes up to `most` free blocks as asked of `conn`, and returns them.
@@ -202,6 +227,7 @@ impl Partial {
         {
             *slot = Slot::Free;
             self.free += 1;
+            self.came = self.came.saturating_sub(1);
         }
     }
 
@@ -213,6 +239,7 @@ impl Partial {
         {
             *slot = Slot::Free;
             self.free += 1;
+            self.came = self.came.saturating_sub(1);
             self.written -= 1;
         }
         from

@@ -321,6 +321,11 @@ impl Swarm {
             }
             _ => Arrival::Duplicate,
         };
+        if let Arrival::New(_) = arrival
+            && let Some(partial) = torrent.partials.get_mut(&piece)
+        {
+            partial.note(self.now);
+        }
         torrent.tidy(piece);
         match arrival {
             Arrival::Duplicate => self.totals.wasted += length as u64,
@@ -331,6 +336,7 @@ impl Swarm {
                     self.cancel(other, block);
                     self.refill(other);
                 }
+                self.promise(piece);
             }
         }
         self.refill(conn);

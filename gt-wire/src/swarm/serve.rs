@@ -63,6 +63,13 @@ impl Server {
         self.ready.is_empty() && self.reads.is_empty()
     }
 
+    /// Gives a link that asks for something a place, unless it has one.
+    pub(super) fn wait_for(&mut self, link: &mut Link) {
+        if link.ticket.is_none() {
+            self.line_up(link);
+        }
+    }
+
     /// Gives a link a place at the end for the piece it asks for first, or
     /// takes its place away if it asks for nothing.
     fn line_up(&mut self, link: &mut Link) {
@@ -80,7 +87,7 @@ impl Server {
 
 impl Swarm {
     pub(super) fn was_asked(&mut self, conn: ConnId, block: Block) {
-        let (Some(torrent), Some(link)) = (&self.torrent, self.links.get_mut(&conn)) else {
+        let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
             return;
         };
         if !torrent.geometry.serves(block) {
@@ -93,9 +100,10 @@ impl Swarm {
         }
         link.asked_at = self.now;
         let turn = link.choked && link.turns.allowance >= block.length;
+        let promised = torrent.promises.has(block.piece, conn);
         let refuse = link.choked && !turn && !link.gives_fast(block)
             || block.length as usize > BLOCK
-            || !torrent.have.has(block.piece.0)
+            || !(torrent.have.has(block.piece.0) || promised)
             || !link.was_shown(block.piece)
             || link.queue.len() >= QUEUE_REQUESTS;
         if refuse {
@@ -109,10 +117,15 @@ impl Swarm {
             link.turns.allowance -= block.length;
             link.turns.active = self.now;
         }
-        link.queue.push_back(block);
-        if link.ticket.is_none() {
-            self.server.line_up(link);
+        if !torrent.have.has(block.piece.0) {
+            if !torrent.promises.wait(conn, block) {
+                self.refuse(conn, block);
+                self.turn_served(conn, block.length);
+            }
+            return;
         }
+        link.queue.push_back(block);
+        self.server.wait_for(link);
         self.dispatch_requested(conn, block.piece);
         self.feed();
     }
@@ -121,12 +134,16 @@ impl Swarm {
         let Some(link) = self.links.get_mut(&conn) else {
             return;
         };
-        let Some(at) = link.queue.iter().position(|b| *b == block) else {
-            return;
-        };
-        link.queue.remove(at);
-        if link.queue.front().map(|b| b.piece) != link.serving {
-            self.server.line_up(link);
+        if let Some(at) = link.queue.iter().position(|b| *b == block) {
+            link.queue.remove(at);
+            if link.queue.front().map(|b| b.piece) != link.serving {
+                self.server.line_up(link);
+            }
+        } else {
+            let torrent = self.torrent.as_mut();
+            if !torrent.is_some_and(|t| t.promises.cancel(conn, block)) {
+                return;
+            }
         }
         // BEP 6: every request is answered by a block or by a rejection.
         self.refuse(conn, block);
@@ -287,7 +304,10 @@ impl Swarm {
             return;
         };
         link.choked = true;
-        let queue: Vec<Block> = link.queue.drain(..).collect();
+        let mut queue: Vec<Block> = link.queue.drain(..).collect();
+        if let Some(torrent) = &mut self.torrent {
+            queue.extend(torrent.promises.cancel_all(conn));
+        }
         self.server.line_up(link);
         self.say(conn, Message::Choke);
         for block in queue {
@@ -298,6 +318,9 @@ impl Swarm {
     pub(super) fn forget_server(&mut self, conn: ConnId, link: &Link) {
         if let Some(ticket) = link.ticket {
             self.server.ready.remove(&(ticket, conn));
+        }
+        if let Some(torrent) = &mut self.torrent {
+            torrent.promises.forget(conn);
         }
     }
 }

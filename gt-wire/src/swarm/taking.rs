@@ -3,6 +3,7 @@
 
 use super::Swarm;
 use super::input::ConnId;
+use super::link::Link;
 use crate::geometry::{Block, PieceIndex};
 use crate::message::Message;
 use crate::turn;
@@ -15,7 +16,7 @@ const BLOCK: u32 = gt_vfs::content::BLOCK as u32;
 impl Swarm {
     /// Answers a grant: with requests, or with a pass. While piece layers are
     /// being learnt nothing can be judged, and the answer waits for them.
-    pub(super) fn take_turn(&mut self, conn: ConnId, bytes: u32, piece: Option<PieceIndex>) {
+    pub(super) fn take_turn(&mut self, conn: ConnId, grant: turn::Message) {
         let learns = self
             .torrent
             .as_ref()
@@ -24,10 +25,10 @@ impl Swarm {
             && learns
             && link.turns.held.len() < HELD
         {
-            return link.turns.held.push((bytes, piece));
+            return link.turns.held.push(grant);
         }
         let blocks = if self.may_ask() {
-            self.pick_for_turn(conn, bytes.min(turn::MOST).div_ceil(BLOCK) as usize, piece)
+            self.pick_for_turn(conn, grant)
         } else {
             Vec::new()
         };
@@ -51,20 +52,22 @@ impl Swarm {
                 .links
                 .get_mut(&conn)
                 .map(|l| std::mem::take(&mut l.turns.held));
-            for (bytes, piece) in held.unwrap_or_default() {
-                self.take_turn(conn, bytes, piece);
+            for grant in held.unwrap_or_default() {
+                self.take_turn(conn, grant);
             }
         }
     }
 
     /// Picks blocks of one piece: the piece that was offered, else a started
-    /// one, else the rarest, else what others owe for too long.
-    fn pick_for_turn(
-        &mut self,
-        conn: ConnId,
-        most: usize,
-        offered: Option<PieceIndex>,
-    ) -> Vec<Block> {
+    /// one, else the rarest, else what others owe for too long. A piece that
+    /// was promised is one among them, as if the peer had it.
+    fn pick_for_turn(&mut self, conn: ConnId, grant: turn::Message) -> Vec<Block> {
+        let (bytes, offered, promised) = match grant {
+            turn::Message::Grant { bytes, piece } => (bytes, piece, None),
+            turn::Message::Promise { bytes, piece } => (bytes, None, Some(piece)),
+            turn::Message::Take { .. } => return Vec::new(),
+        };
+        let most = bytes.min(turn::MOST).div_ceil(BLOCK) as usize;
         let Some(link) = self.links.get(&conn) else {
             return Vec::new();
         };
@@ -72,16 +75,36 @@ impl Swarm {
         // Nobody is asked for more than it takes, however many turns it gives.
         let room = link.queue_limit().saturating_sub(link.asks.len());
         let most = if link.snubs > 0 { 1 } else { most.min(room) };
-        if most == 0 || link.useful == 0 {
+        let promised = promised.filter(|piece| self.wants_promised(link, *piece));
+        if most == 0 || (link.useful == 0 && promised.is_none()) {
             return Vec::new();
         }
         let idle = link.asks.is_empty();
-        if let Some(piece) = self.choose_piece(conn, offered) {
+        let chosen = self.choose_piece(conn, offered);
+        let count = |piece: PieceIndex| {
+            let torrent = self.torrent.as_ref();
+            torrent.map_or(0, |torrent| torrent.picker.count(piece))
+        };
+        let piece = match (chosen, promised) {
+            (Some(here), Some(soon)) if count(soon) < count(here) => Some(soon),
+            (here, soon) => here.or(soon),
+        };
+        if let Some(piece) = piece {
             return self.begin_asking(conn, piece, most);
         }
         if idle {
             return self.end_game(conn);
         }
         Vec::new()
+    }
+
+    /// Tells whether a piece is one to ask for that a peer is about to have.
+    fn wants_promised(&self, link: &Link, piece: PieceIndex) -> bool {
+        self.torrent.as_ref().is_some_and(|torrent| {
+            piece.0 < torrent.geometry.pieces()
+                && torrent.picker.is_open(piece)
+                && !link.refused.contains(&piece)
+                && !torrent.suspects.doubts(piece)
+        })
     }
 }

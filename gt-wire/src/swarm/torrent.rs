@@ -9,6 +9,7 @@ use super::layers::Layers;
 use super::options::Content;
 use super::picker::Picker;
 use super::pieces::Partial;
+use super::promises::Promises;
 use super::proof::Proofs;
 use super::verify::Suspects;
 use crate::bitfield::Bitfield;
@@ -29,6 +30,7 @@ pub(super) struct Torrent {
     pub(super) proofs: Proofs,
     pub(super) files: Files,
     pub(super) layers: Layers,
+    pub(super) promises: Promises,
     /// Peers that have everything.
     pub(super) seeds: u32,
     /// Bytes of blocks that are being written.
@@ -67,6 +69,7 @@ impl Torrent {
             picker: Picker::new(pieces, sequential, chance),
             files: Files::new(&geometry, &have, closed, wanted, close_in_order),
             layers: Layers::default(),
+            promises: Promises::default(),
             partials: BTreeMap::new(),
             loose: BTreeSet::new(),
             suspects: Suspects::default(),

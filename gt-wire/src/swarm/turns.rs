@@ -15,7 +15,7 @@ use super::input::ConnId;
 use super::link::Link;
 use super::ramp::WINDOW;
 use super::stats::Rate;
-use crate::bitfield::Bitfield;
+use super::torrent::Torrent;
 use crate::geometry::PieceIndex;
 use crate::message::Message;
 use crate::turn;
@@ -90,7 +90,7 @@ pub(super) struct Ledger {
     /// rests only until the next of them is over.
     full: bool,
     /// Grants to us that wait until piece layers are known.
-    pub(super) held: Vec<(u32, Option<PieceIndex>)>,
+    pub(super) held: Vec<turn::Message>,
     /// Grants in a row that it did not answer.
     deaf: u32,
     /// Shortest time from a grant to its answer.
@@ -225,10 +225,13 @@ impl Link {
     }
 }
 
-/// Tells whether a peer lacks something that we have and show it.
-fn lacks_of(link: &Link, have: &Bitfield) -> bool {
-    let shown = link.shown.as_ref().unwrap_or(have);
-    shown.has_more_than(link.peer.have())
+impl Torrent {
+    /// Tells whether a peer lacks something that we have and show it, or that
+    /// may be promised to it.
+    fn is_of_use_to(&self, link: &Link) -> bool {
+        let shown = link.shown.as_ref().unwrap_or(&self.have);
+        shown.has_more_than(link.peer.have()) || self.promises.next_for(link).is_some()
+    }
 }
 
 impl Swarm {
@@ -249,11 +252,11 @@ impl Swarm {
             || self.options.slots == 0
             || torrent.failed
             || self.stopped
-            || torrent.have.is_empty()
+            || (torrent.have.is_empty() && torrent.promises.is_empty())
         {
             return;
         }
-        let pieces = torrent.have.count();
+        let pieces = torrent.have.count() + torrent.promises.count();
         let turn = self.turn_length();
         let (mut takers, mut ready, mut next) = (0, Vec::new(), Duration::MAX);
         for link in self.links.values() {
@@ -261,7 +264,7 @@ impl Swarm {
                 && link.choked
                 && link.is_open()
                 && link.peer.have().count() < link.peer.have().len()
-                && lacks_of(link, &torrent.have);
+                && torrent.is_of_use_to(link);
             if !fits {
                 continue;
             }
@@ -307,11 +310,13 @@ impl Swarm {
             };
             let (conn, open, ..) = ready[at];
             self.grant(conn, None);
-            let room = self
-                .links
-                .get(&conn)
-                .is_some_and(|l| l.turns.has_room(turn));
-            if open + 1 >= each || !room {
+            let again = match (&self.torrent, self.links.get(&conn)) {
+                (Some(torrent), Some(link)) => {
+                    link.turns.has_room(turn) && torrent.is_of_use_to(link)
+                }
+                _ => false,
+            };
+            if open + 1 >= each || !again {
                 ready.swap_remove(at);
             } else {
                 ready[at].1 += 1;
@@ -333,14 +338,30 @@ impl Swarm {
         link.turns.granted.push_back((now, piece));
         link.turns.active = now;
         self.turns.open += 1;
-        let payload = turn::Message::Grant { bytes, piece }.write();
+        let soon = match (&mut self.torrent, piece) {
+            (Some(torrent), None) => {
+                let soon = torrent.promises.next_for(link);
+                if let Some(piece) = soon {
+                    torrent.promises.tell(conn, piece);
+                }
+                soon
+            }
+            _ => None,
+        };
+        let grant = match soon {
+            Some(piece) => turn::Message::Promise { bytes, piece },
+            None => turn::Message::Grant { bytes, piece },
+        };
+        let payload = grant.write();
         self.say(conn, Message::Extended { id, payload });
         self.alarm(now + ANSWER);
     }
 
     pub(super) fn hear_turn(&mut self, conn: ConnId, payload: &[u8]) {
         match turn::Message::read(payload) {
-            Some(turn::Message::Grant { bytes, piece }) => self.take_turn(conn, bytes, piece),
+            Some(grant @ (turn::Message::Grant { .. } | turn::Message::Promise { .. })) => {
+                self.take_turn(conn, grant);
+            }
             Some(turn::Message::Take { bytes }) => self.was_taken(conn, bytes),
             None => {}
         }
@@ -349,7 +370,8 @@ impl Swarm {
     fn was_taken(&mut self, conn: ConnId, bytes: u32) {
         let now = self.now;
         let most = self.turn_length();
-        let pieces = self.torrent.as_ref().map_or(0, |t| t.have.count());
+        let pieces = self.torrent.as_ref();
+        let pieces = pieces.map_or(0, |t| t.have.count() + t.promises.count());
         let Some(link) = self.links.get_mut(&conn) else {
             return;
         };

@@ -170,6 +170,7 @@ impl Swarm {
 
     fn piece_wrong(&mut self, piece: PieceIndex, digests: Digests) {
         self.event(Event::PieceFailed(piece));
+        self.break_promise(piece);
         let Some(torrent) = &mut self.torrent else {
             return;
         };
@@ -228,6 +229,7 @@ impl Swarm {
     }
 
     pub(super) fn begin_anew(&mut self, piece: PieceIndex) {
+        self.break_promise(piece);
         if let Some(torrent) = &mut self.torrent {
             torrent.partials.remove(&piece);
             torrent.loose.remove(&piece);
@@ -250,6 +252,7 @@ impl Swarm {
         let is_sated = torrent.is_whole();
         let doubted = torrent.suspects.doubts(piece);
         self.event(Event::PieceDone(piece));
+        self.keep_promise(piece);
         for conn in self.conns() {
             let Some(link) = self.links.get_mut(&conn) else {
                 continue;
@@ -292,6 +295,7 @@ impl Swarm {
         self.count_files(piece);
         self.close_files();
         self.grant_turns();
+        self.feed();
     }
 
     /// Bans whoever sent other blocks than the right ones.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `GT_SIM_SEEDS` and `GT_SIM_ROW` narrow them: how many seeds, and which rows
-//! by a part of their names.
+//! by a part of their names, or one by the whole of it after a `=`.
 
 use std::time::Duration;
 
@@ -170,7 +170,11 @@ fn tables() {
             _ => 20,
         };
     }
-    for row in rows.iter().filter(|row| row.name.contains(&only)) {
+    let chosen = |row: &&Row| match only.strip_prefix('=') {
+        Some(name) => row.name == name,
+        None => row.name.contains(&only),
+    };
+    for row in rows.iter().filter(chosen) {
         run(row, number("GT_SIM_SEEDS").unwrap_or(row.seeds));
     }
 }

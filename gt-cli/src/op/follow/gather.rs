@@ -31,6 +31,7 @@ use gt_wire::swarm::ConnId;
 use super::asked::Answered;
 use super::{Error, Follow};
 use crate::held::Held;
+use crate::op::news;
 use crate::op::proposal::{self, Proposal, Text};
 use crate::told::Told;
 use asking::Kept;
@@ -323,7 +324,7 @@ impl Follow {
         let held = Held::read(state)?;
         if let Ok(receiver) = held.receiver(self.options.rid, &[], None, None) {
             let now = Time((self.options.now)());
-            self.keep_evidence(&receiver.evidence_in(&offer, now))?;
+            state.keep_evidence(&receiver.evidence_in(&offer, now))?;
         }
         Ok(())
     }
@@ -374,7 +375,7 @@ impl Follow {
             Err(why @ judge::Refusal::Line(LineFault::TwoCharters { .. })) => {
                 let seals = got.seals.clone();
                 let offer = Offer::new(offered.to_vec(), Vec::new(), seals, Vec::new());
-                self.keep_rivals(&offer)?;
+                news::keep_rivals(state, self.options.rid, &offer)?;
                 let from = self.address_of(conn);
                 let why = why.to_string();
                 self.told.push_back(Told::Refused { from, why });

@@ -129,6 +129,33 @@ impl Follow {
         Ok(())
     }
 
+    /// Opens the last snapshot that is whole, where the newest one is not: it
+    /// was served before this node started, and goes on being served.
+    pub(super) async fn open_before(&mut self) -> Result<(), Error> {
+        let Some(newest) = self.snapshots.back().filter(|newest| !newest.complete) else {
+            return Ok(());
+        };
+        let mut next = newest.statement.previous;
+        while let Some(mark) = next {
+            // No more are kept than a few.
+            let Some(sealed) = self.options.state.statement(&mark.identity)? else {
+                break;
+            };
+            let mut before = Snapshot::open(&self.options, &sealed.text, None)?;
+            if before.is_whole()? {
+                before.complete = true;
+                before.torrent = match before.torrent(&self.sources)? {
+                    Some(torrent) => Some(self.node.add(torrent).await?),
+                    None => None,
+                };
+                self.snapshots.push_front(before);
+                break;
+            }
+            next = sealed.text.previous;
+        }
+        Ok(())
+    }
+
     /// Everything of the newest statement is here.
     pub(super) async fn complete(&mut self) -> Result<(), Error> {
         let Some(snapshot) = self.snapshots.back_mut() else {

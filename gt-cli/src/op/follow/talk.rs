@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use gt_pack::small;
-use gt_trust::judge::{Evidence, LineFault, Link, Proposal, Refusal, SealFault};
+use gt_trust::judge::{LineFault, Link, Proposal, Refusal, SealFault};
 use gt_trust::offer::{Gathered, Have, Want};
-use gt_trust::seal::Subject;
 use gt_trust::signature::Fault;
-use gt_trust::{Charter, Judgement, Mark, Offer, Seal, Time, judge, limits};
+use gt_trust::{Charter, Judgement, Mark, Offer, Time, judge, limits};
 use gt_wire::references::{Output as Reference, Rid as Secret};
 use gt_wire::swarm::ConnId;
 
@@ -19,6 +18,7 @@ use super::wants::{Key, Turn};
 use super::{Error, Follow, RIDES_ALONG, line};
 use crate::convert;
 use crate::held::Held;
+use crate::op::news;
 use crate::state::{self, Sealed};
 use crate::told::Told;
 
@@ -293,6 +293,7 @@ impl Follow {
             }
         };
         let from = self.address_of(conn);
+        let is_first = self.charters.is_empty();
         // Whatever becomes of the rest: a revocation is never forgotten, and
         // neither is evidence.
         self.keep_news(offer, Time(now))?;
@@ -313,7 +314,7 @@ impl Follow {
                     );
                     return Ok(());
                 }
-                self.keep_evidence(&accepted.evidence)?;
+                self.options.state.keep_evidence(&accepted.evidence)?;
                 self.keep_charters(&accepted.charters)?;
                 if accepted.shortened {
                     self.told.push_back(Told::Shortened {
@@ -333,6 +334,10 @@ impl Follow {
                 if !moved {
                     // Another gt was faster; the next look finds what it took.
                     return Ok(());
+                }
+                // Before the first one nobody was known to be a delegate.
+                if is_first {
+                    self.keep_news(offer, Time(now))?;
                 }
                 self.told.push_back(Told::Statement {
                     sequence: sealed.text.sequence.0,
@@ -357,9 +362,11 @@ impl Follow {
                         why: refusal.to_string(),
                     });
                 }
-                Refusal::LostRace { ref evidence, .. } => self.keep_evidence(evidence)?,
+                Refusal::LostRace { ref evidence, .. } => {
+                    self.options.state.keep_evidence(evidence)?;
+                }
                 Refusal::Line(LineFault::TwoCharters { .. }) => {
-                    self.keep_rivals(offer)?;
+                    news::keep_rivals(&self.options.state, self.options.rid, offer)?;
                     self.told.push_back(Told::Refused {
                         from,
                         why: refusal.to_string(),
@@ -455,55 +462,10 @@ impl Follow {
         Ok(seals)
     }
 
-    /// Keeps the certificates of an offer if they revoke what nothing held
-    /// does, and seals in it by which a delegate has equivocated.
+    /// Keeps revocations and evidence that came with an offer.
     pub(super) fn keep_news(&self, offer: &Offer, now: Time) -> Result<(), Error> {
-        let state = &self.options.state;
-        if offer.keyring.is_empty() || self.charters.is_empty() {
-            return Ok(());
-        }
-        let held = Held::read(state)?;
-        let Ok(receiver) = held.receiver(self.options.rid, &[], None, None) else {
-            return Ok(());
-        };
-        let news = receiver.revocations(&offer.keyring);
-        if news.is_ok_and(|news| !news.is_empty()) {
-            state.remember_keyring(&offer.keyring)?;
-        }
-        self.keep_evidence(&receiver.evidence_in(offer, now))?;
-        Ok(())
-    }
-
-    /// Keeps charters that contradict those held, to be shown.
-    pub(super) fn keep_rivals(&self, offer: &Offer) -> Result<(), Error> {
-        for bytes in &offer.charters {
-            let Ok(charter) = Charter::parse(bytes) else {
-                continue;
-            };
-            let of_epoch = usize::try_from(charter.epoch.0)
-                .ok()
-                .and_then(|epoch| self.charters.get(epoch));
-            if of_epoch.is_some_and(|held| held.text != charter) {
-                let subject = Subject::of_charter(self.options.rid, &charter);
-                let named = |bytes: &&Vec<u8>| {
-                    Seal::parse(bytes).is_ok_and(|seal| *seal.subject() == subject)
-                };
-                let seals: Vec<_> = offer.seals.iter().filter(named).cloned().collect();
-                self.options.state.keep_rival(&charter, &seals)?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn keep_evidence(&self, evidence: &[Evidence]) -> Result<(), state::Error> {
-        for evidence in evidence {
-            let [one, other] = evidence.marks();
-            let name = format!("{}-{}", one.identity, other.identity);
-            self.options
-                .state
-                .keep_evidence(&name, &evidence.to_bytes())?;
-        }
-        Ok(())
+        let (state, rid) = (&self.options.state, self.options.rid);
+        Ok(news::keep(state, rid, offer, &[], now)?)
     }
 
     /// Reads a pack of texts under the ceilings for strangers.

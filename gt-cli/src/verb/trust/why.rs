@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use gt_trust::Fingerprint;
-use gt_trust::web::{Hop, Path, Refused, Standing, Web};
+use gt_trust::web::{Ground, Hop, Path, Refused, Standing, Validity, Web};
 use serde_json::{Value, json};
 
 use super::{Sources, fingerprint, plain, shown, usage};
@@ -12,7 +12,8 @@ use crate::args::TrustKey;
 use crate::verb::{Code, Failure};
 use crate::when;
 
-/// Says what a key is to the person, with every path or what is wanting.
+/// Says what a key is to the person, and why: every certification that counts,
+/// told once, or what is wanting.
 pub(super) fn run(env: &mut Env, words: &TrustKey) -> Result<(), Failure> {
     let (key, standing) = standing(env, words)?;
     let lines = if words.json {
@@ -23,17 +24,19 @@ pub(super) fn run(env: &mut Env, words: &TrustKey) -> Result<(), Failure> {
     finish(env, &lines, &standing)
 }
 
-/// Shows the certifications alone, a path to a line.
+/// Shows the paths alone, one to a line.
 pub(super) fn path(env: &mut Env, words: &TrustKey) -> Result<(), Failure> {
     let (key, standing) = standing(env, words)?;
-    let paths = match &standing {
-        Standing::Trusted { paths, .. } => paths.as_slice(),
-        Standing::Unknown { nearest, .. } => nearest.as_slice(),
-        _ => &[],
+    let (paths, left_out) = match &standing {
+        Standing::Trusted {
+            paths, left_out, ..
+        } => (paths.as_slice(), *left_out),
+        Standing::Unknown { nearest, .. } => (nearest.as_slice(), 0),
+        _ => (&[][..], 0),
     };
     let lines = if words.json {
         let paths: Vec<Value> = paths.iter().map(path_json).collect();
-        vec![json!({"key": shown(&key), "paths": paths}).to_string()]
+        vec![json!({"key": shown(&key), "paths": paths, "left-out": left_out}).to_string()]
     } else {
         let line = |path: &Path| {
             let by = path.hops.iter().map(|hop| shown(&hop.by));
@@ -41,6 +44,13 @@ pub(super) fn path(env: &mut Env, words: &TrustKey) -> Result<(), Failure> {
         };
         paths.iter().map(line).collect()
     };
+    if left_out > 0 {
+        // A stream that is gone is no reason to stop.
+        let _ = writeln!(
+            env.stderr,
+            "{left_out} more paths: gt trust why tells every certification once"
+        );
+    }
     finish(env, &lines, &standing)
 }
 
@@ -85,13 +95,19 @@ fn sentences(key: &Fingerprint, standing: &Standing) -> Vec<String> {
         Standing::Trusted {
             validity,
             user,
-            paths,
+            grounds,
+            ..
         } => {
             let mut lines = vec![format!("{} is {}: {validity}", shown(key), plain(user))];
-            if paths.is_empty() {
-                lines.push("  it is a root of yours".to_owned());
+            for (n, ground) in grounds.iter().enumerate() {
+                if n > 0 || ground.validity != Validity::Ultimate {
+                    lines.push(ground_line(ground));
+                }
+                if ground.validity == Validity::Ultimate {
+                    lines.push("    a root of yours".to_owned());
+                }
+                lines.extend(ground.certifications.iter().map(certifier_line));
             }
-            lines.extend(paths.iter().flat_map(path_lines));
             lines
         }
         Standing::Unknown {
@@ -108,22 +124,51 @@ fn sentences(key: &Fingerprint, standing: &Standing) -> Vec<String> {
     }
 }
 
+fn ground_line(ground: &Ground) -> String {
+    let granted = ground.granted.as_ref().map_or(String::new(), |hop| {
+        format!(" as {} says{}", shown(&hop.by), trust_words(hop))
+    });
+    format!(
+        "  {} {}: {}, ownertrust {}{granted}",
+        shown(&ground.key),
+        plain(&ground.user),
+        ground.validity,
+        ground.ownertrust
+    )
+}
+
+fn certifier_line(hop: &Hop) -> String {
+    format!(
+        "    certified by {} ({}): {} UTC, {}, level {}{}",
+        shown(&hop.by),
+        hop.ownertrust,
+        when::shown(hop.made),
+        hop.digest,
+        hop.level,
+        trust_words(hop)
+    )
+}
+
+fn trust_words(hop: &Hop) -> String {
+    hop.trust.map_or(String::new(), |(depth, amount)| {
+        format!(", trust signature of depth {depth}, amount {amount}")
+    })
+}
+
 fn path_lines(path: &Path) -> Vec<String> {
     let first = path.hops.iter().take(1);
     let mut lines: Vec<String> = first
         .map(|hop| format!("  {} ({})", shown(&hop.by), hop.ownertrust))
         .collect();
     lines.extend(path.hops.iter().map(|hop| {
-        let trust = hop.trust.map_or(String::new(), |(depth, amount)| {
-            format!(", trust signature of depth {depth}, amount {amount}")
-        });
         format!(
-            "    certifies {} {}: {} UTC, {}, level {}{trust}",
+            "    certifies {} {}: {} UTC, {}, level {}{}",
             shown(&hop.of),
             plain(&hop.user),
             when::shown(hop.made),
             hop.digest,
-            hop.level
+            hop.level,
+            trust_words(hop)
         )
     }));
     lines
@@ -136,12 +181,16 @@ fn as_json(key: &Fingerprint, standing: &Standing) -> Value {
             validity,
             user,
             paths,
+            left_out,
+            grounds,
         } => json!({
             "key": key,
             "standing": "trusted",
             "validity": validity.to_string(),
             "user": String::from_utf8_lossy(user),
+            "grounds": grounds.iter().map(ground_json).collect::<Vec<_>>(),
             "paths": paths.iter().map(path_json).collect::<Vec<_>>(),
+            "left-out": left_out,
         }),
         Standing::Unknown {
             validity,
@@ -161,6 +210,17 @@ fn as_json(key: &Fingerprint, standing: &Standing) -> Value {
         }),
         _ => json!({"key": key, "standing": "unknown"}),
     }
+}
+
+fn ground_json(ground: &Ground) -> Value {
+    json!({
+        "key": shown(&ground.key),
+        "user": String::from_utf8_lossy(&ground.user),
+        "validity": ground.validity.to_string(),
+        "ownertrust": ground.ownertrust.to_string(),
+        "granted": ground.granted.as_ref().map(hop_json),
+        "certifications": ground.certifications.iter().map(hop_json).collect::<Vec<_>>(),
+    })
 }
 
 fn path_json(path: &Path) -> Value {

@@ -1,0 +1,221 @@
+//! One swarm, and peers whose every word is written by the test.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gt_vfs::content::BLOCK;
+use gt_wire::extended::Extensions;
+use gt_wire::handshake::{Abilities, Handshake};
+use gt_wire::message::{Decoder, Message};
+use gt_wire::simulator::Matter;
+use gt_wire::swarm::{ConnId, Content, Input, Options, Output, ReadId};
+use gt_wire::{Block, InfoHash, PeerId, PieceIndex, Swarm, turn};
+
+const HANDSHAKE: usize = 68;
+
+/// Blocks that we say that we take at a time.
+pub const QUEUE: usize = 500;
+
+/// The peers' number for turns.
+const TURN: u8 = 9;
+
+const INFO: InfoHash = InfoHash([7; 20]);
+
+/// What one peer has heard.
+struct Ear {
+    heard: Decoder,
+    /// Bytes of the handshake that did not come yet.
+    hello: usize,
+    /// The swarm's number for turns.
+    number: u8,
+    /// Grants without an answer.
+    grants: VecDeque<(u32, Option<PieceIndex>)>,
+    messages: Vec<Message>,
+}
+
+pub struct Stage {
+    swarm: Swarm,
+    pub now: Duration,
+    pub matter: Matter,
+    ears: BTreeMap<ConnId, Ear>,
+    pub reads: VecDeque<(ReadId, Block)>,
+    /// Pieces whose hash is awaited.
+    pub hashing: Vec<PieceIndex>,
+    /// Who was thrown out.
+    pub gone: Vec<ConnId>,
+}
+
+impl Stage {
+    /// A swarm that has everything, or nothing, of some v1 pieces.
+    pub fn new(pieces: usize, piece: usize, whole: bool) -> Self {
+        let matter = Matter::v1(pieces * piece, piece);
+        let mut options = Options::new(PeerId([1; 20]), INFO, 5);
+        let known = matter.known.clone();
+        options.content = Some(match whole {
+            true => Content::whole(known),
+            false => Content::new(known),
+        });
+        Self {
+            swarm: Swarm::new(options),
+            now: Duration::from_secs(1),
+            matter,
+            ears: BTreeMap::new(),
+            reads: VecDeque::new(),
+            hashing: Vec::new(),
+            gone: Vec::new(),
+        }
+    }
+
+    /// A peer comes that takes turns, or one of another kind.
+    pub fn join(&mut self, conn: ConnId, turns: bool) {
+        let ear = Ear {
+            heard: Decoder::new(self.matter.known.pieces()),
+            hello: HANDSHAKE,
+            number: 0,
+            grants: VecDeque::new(),
+            messages: Vec::new(),
+        };
+        self.ears.insert(conn, ear);
+        let n = conn.0 as u8;
+        self.handle(Input::Connected {
+            conn,
+            addr: SocketAddr::from(([9, n, 9, 9], 9)),
+            outgoing: false,
+        });
+        let shake = Handshake {
+            abilities: Abilities::OURS,
+            info_hash: INFO,
+            peer_id: PeerId([n + 1; 20]),
+        };
+        self.hear(conn, Bytes::copy_from_slice(&shake.encode()));
+        let mut said = Extensions::default();
+        if turns {
+            said.numbers.insert(turn::NAME.into(), TURN);
+        }
+        let payload = said.write();
+        self.say(conn, Message::Extended { id: 0, payload });
+    }
+
+    fn hear(&mut self, conn: ConnId, bytes: Bytes) {
+        self.handle(Input::Received { conn, bytes });
+    }
+
+    pub fn say(&mut self, conn: ConnId, message: Message) {
+        self.hear(conn, message.to_bytes());
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.handle(Input::Tick);
+    }
+
+    pub fn handle(&mut self, input: Input) {
+        self.swarm.handle(self.now, input);
+        loop {
+            let answer = match self.swarm.poll() {
+                Output::Wait(_) => return,
+                Output::Send { conn, bytes } => {
+                    let sent = bytes.len();
+                    self.listen(conn, bytes);
+                    Input::Sent { conn, bytes: sent }
+                }
+                Output::Read { id, block } => {
+                    self.reads.push_back((id, block));
+                    continue;
+                }
+                Output::Write { block, .. } => {
+                    let result = Ok(());
+                    Input::Written { block, result }
+                }
+                Output::Hash { piece, .. } => {
+                    self.hashing.push(piece);
+                    continue;
+                }
+                Output::Disconnect { conn, .. } => {
+                    self.gone.push(conn);
+                    continue;
+                }
+                _ => continue,
+            };
+            self.swarm.handle(self.now, answer);
+        }
+    }
+
+    fn listen(&mut self, conn: ConnId, bytes: Bytes) {
+        let ear = self.ears.get_mut(&conn).unwrap();
+        let hello = ear.hello.min(bytes.len());
+        ear.hello -= hello;
+        ear.heard.push(bytes.slice(hello..));
+        while let Some(message) = ear.heard.next().unwrap() {
+            match &message {
+                Message::Extended { id: 0, payload } => {
+                    let said = Extensions::read(payload).unwrap();
+                    ear.number = said.number(turn::NAME).unwrap();
+                    assert_eq!(said.queue, Some(QUEUE as u32));
+                }
+                Message::Extended { id: TURN, payload } => match turn::Message::read(payload) {
+                    Some(turn::Message::Grant { bytes, piece }) => {
+                        ear.grants.push_back((bytes, piece));
+                    }
+                    Some(turn::Message::Promise { bytes, piece }) => {
+                        ear.grants.push_back((bytes, Some(piece)));
+                    }
+                    other => panic!("{other:?}"),
+                },
+                _ => {}
+            }
+            ear.messages.push(message);
+        }
+    }
+
+    /// What a peer was granted and did not answer.
+    pub fn grants(&self, conn: ConnId) -> &VecDeque<(u32, Option<PieceIndex>)> {
+        &self.ears[&conn].grants
+    }
+
+    /// What a peer has heard.
+    pub fn heard(&self, conn: ConnId, what: impl Fn(&Message) -> bool) -> usize {
+        let messages = self.ears[&conn].messages.iter();
+        messages.filter(|message| what(message)).count()
+    }
+
+    /// Blocks that a peer was asked for and has not sent.
+    pub fn asked(&mut self, conn: ConnId) -> Vec<Block> {
+        let messages = &mut self.ears.get_mut(&conn).unwrap().messages;
+        let asked = messages.extract_if(.., |m| matches!(m, Message::Request(_)));
+        let block = |message| match message {
+            Message::Request(block) => Some(block),
+            _ => None,
+        };
+        asked.filter_map(block).collect()
+    }
+
+    /// Answers a peer's oldest grant: so many bytes of a piece, none for a
+    /// pass.
+    pub fn take(&mut self, conn: ConnId, piece: PieceIndex, from: u32, bytes: u32) {
+        let ear = self.ears.get_mut(&conn).unwrap();
+        ear.grants.pop_front().unwrap();
+        let id = ear.number;
+        let payload = turn::Message::Take { bytes }.write();
+        self.say(conn, Message::Extended { id, payload });
+        for n in 0..bytes / BLOCK as u32 {
+            let block = Block {
+                piece,
+                offset: from + n * BLOCK as u32,
+                length: BLOCK as u32,
+            };
+            self.say(conn, Message::Request(block));
+        }
+    }
+
+    /// Lets the swarm send all that it was asked for.
+    pub fn serve(&mut self) {
+        while let Some((id, block)) = self.reads.pop_front() {
+            let result = Ok(self.matter.read(block));
+            self.handle(Input::BlockRead { id, result });
+        }
+    }
+}
