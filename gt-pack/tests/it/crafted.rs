@@ -10,21 +10,21 @@ use gt_pack::{Kind, Limits, ObjectFormat, ObjectId};
 use crate::git::{Git, file};
 
 /// A pack that is written entry by entry, as one likes.
-struct Maker {
-    format: ObjectFormat,
-    version: u32,
-    count: u32,
-    body: Vec<u8>,
+pub(crate) struct Maker {
+    pub(crate) format: ObjectFormat,
+    pub(crate) version: u32,
+    pub(crate) count: u32,
+    pub(crate) body: Vec<u8>,
 }
 
-fn zlib(bytes: &[u8], level: u32) -> Vec<u8> {
+pub(crate) fn zlib(bytes: &[u8], level: u32) -> Vec<u8> {
     let level = flate2::Compression::new(level);
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-fn varint(mut n: u64, out: &mut Vec<u8>) {
+pub(crate) fn varint(mut n: u64, out: &mut Vec<u8>) {
     while n > 0x7f {
         out.push(n as u8 | 0x80);
         n >>= 7;
@@ -32,7 +32,7 @@ fn varint(mut n: u64, out: &mut Vec<u8>) {
     out.push(n as u8);
 }
 
-fn delta(base: u64, result: u64, instructions: &[u8]) -> Vec<u8> {
+pub(crate) fn delta(base: u64, result: u64, instructions: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     varint(base, &mut out);
     varint(result, &mut out);
@@ -43,7 +43,7 @@ fn delta(base: u64, result: u64, instructions: &[u8]) -> Vec<u8> {
 const BASE: &[u8] = b"a base of thirty-two bytes in all";
 
 impl Maker {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             format: ObjectFormat::Sha1,
             version: 2,
@@ -52,60 +52,60 @@ impl Maker {
         }
     }
 
-    fn sha256() -> Self {
+    pub(crate) fn sha256() -> Self {
         Self {
             format: ObjectFormat::Sha256,
             ..Self::new()
         }
     }
 
-    fn at(&self) -> u64 {
+    pub(crate) fn at(&self) -> u64 {
         12 + self.body.len() as u64
     }
 
     /// An entry with this header and these bytes behind it.
-    fn raw(mut self, kind: EntryKind, size: u64, stream: &[u8]) -> Self {
+    pub(crate) fn raw(mut self, kind: EntryKind, size: u64, stream: &[u8]) -> Self {
         EntryHeader { kind, size }.write(&mut self.body);
         self.body.extend_from_slice(stream);
         self.count += 1;
         self
     }
 
-    fn bytes(mut self, bytes: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
         self.body.extend_from_slice(bytes);
         self.count += 1;
         self
     }
 
-    fn entry(self, kind: EntryKind, content: &[u8]) -> Self {
+    pub(crate) fn entry(self, kind: EntryKind, content: &[u8]) -> Self {
         self.raw(kind, content.len() as u64, &zlib(content, 6))
     }
 
-    fn blob(self, content: &[u8]) -> Self {
+    pub(crate) fn blob(self, content: &[u8]) -> Self {
         self.entry(EntryKind::Whole(Kind::Blob), content)
     }
 
-    fn id(&self, content: &[u8]) -> ObjectId {
+    pub(crate) fn id(&self, content: &[u8]) -> ObjectId {
         object_id(self.format, Kind::Blob, content).unwrap()
     }
 
     /// A delta on the entry at `base`.
-    fn ofs(self, base: u64, content: &[u8]) -> Self {
+    pub(crate) fn ofs(self, base: u64, content: &[u8]) -> Self {
         let distance = self.at().wrapping_sub(base);
         self.entry(EntryKind::OfsDelta(distance), content)
     }
 
-    fn reference(self, base: &[u8], content: &[u8]) -> Self {
+    pub(crate) fn reference(self, base: &[u8], content: &[u8]) -> Self {
         let oid = self.id(base);
         self.entry(EntryKind::RefDelta(oid), content)
     }
 
-    fn counted(mut self, count: u32) -> Self {
+    pub(crate) fn counted(mut self, count: u32) -> Self {
         self.count = count;
         self
     }
 
-    fn end(self) -> Pack {
+    pub(crate) fn end(self) -> Pack {
         let mut bytes = b"PACK".to_vec();
         bytes.extend_from_slice(&self.version.to_be_bytes());
         bytes.extend_from_slice(&self.count.to_be_bytes());
@@ -120,13 +120,13 @@ impl Maker {
     }
 }
 
-struct Pack {
-    format: ObjectFormat,
-    bytes: Vec<u8>,
+pub(crate) struct Pack {
+    pub(crate) format: ObjectFormat,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Pack {
-    fn judge(&self, limits: &Limits) -> Result<Verified, Error> {
+    pub(crate) fn judge(&self, limits: &Limits) -> Result<Verified, Error> {
         let source = file(&self.bytes[..]);
         verify::pack(&*source, self.format, limits, &NoBases, &NoVisitor, &Silent)
     }

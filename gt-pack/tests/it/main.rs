@@ -15,6 +15,7 @@ mod alone;
 mod altered;
 mod bodies;
 mod bundle;
+mod chance;
 mod crafted;
 #[cfg(feature = "git")]
 mod encode;
