@@ -15,6 +15,7 @@ mod feed;
 mod link;
 mod listen;
 mod mirror;
+mod pace;
 mod pipe;
 mod pool;
 #[cfg(feature = "portmap")]
@@ -52,6 +53,7 @@ use room::Room;
 use seats::Seats;
 use store::OpenFiles;
 
+pub use seats::Visitors;
 pub use torrent::{Content, Torrent, TorrentId};
 
 /// News that may wait for the loop; sockets are not read while it is behind.
@@ -169,6 +171,7 @@ struct Shared {
     tune: fn(&mut swarm::Options),
     /// Whether calls through others can be made.
     punches: bool,
+    seats: Arc<Seats>,
 }
 
 impl fmt::Debug for Node {
@@ -208,6 +211,7 @@ impl Node {
             open: Arc::new(OpenFiles::new(limits::OPEN_FILES)),
             tune: options.tune,
             punches: lock.punches() && !options.listen.is_empty(),
+            seats: seats.clone(),
         });
         let disk = Disk::new(options.disk_jobs, tell.clone());
         let doors = Doors {
@@ -313,6 +317,11 @@ impl Node {
     /// Returns the figures of a torrent.
     pub async fn stats(&self, torrent: TorrentId) -> Option<Stats> {
         self.ask(|answer| Command::Stats(torrent, answer)).await?
+    }
+
+    /// Returns who is at the doors, and who came in vain.
+    pub fn visitors(&self) -> Visitors {
+        self.shared.seats.visitors()
     }
 
     /// Says that others reach us at another port than the one we listen at,

@@ -120,7 +120,7 @@ impl Create {
             .map(|entry| File::new(entry.path, entry.size))
             .collect();
         if files.is_empty() {
-            return Err(Error::Field("files", "at least one file").into());
+            return Err(Failed::Nothing("file"));
         }
         build::sort(&mut files);
         for file in &mut files {
@@ -128,7 +128,7 @@ impl Create {
         }
         let total = files.iter().map(|f| f.length).sum();
         if total == 0 {
-            return Err(Error::Field("length", "at least one byte in all").into());
+            return Err(Failed::Nothing("byte"));
         }
         let piece_length = self.piece_length.unwrap_or_else(|| piece_length_for(total));
         if piece_length == 0 {
@@ -234,6 +234,10 @@ pub enum Failed {
     /// A file cannot be read.
     #[error("cannot read the files: {0}")]
     Io(#[from] io::Error),
+    /// No file, or none that holds anything: other clients refuse such a
+    /// torrent.
+    #[error("expected at least one {0} to share, got none")]
+    Nothing(&'static str),
     /// A file grew or shrank.
     #[error("{0} changed while it was read")]
     Changed(VPath),

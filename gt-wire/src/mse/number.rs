@@ -14,6 +14,9 @@ const PRIME: U768 = U768::from_be_hex(concat!(
     "4FE1356D6D51C245E485B576625E7EC6F44C42E9A63A36210000000000090563"
 ));
 
+/// What multiplying modulo the prime needs, made once.
+const PARAMS: DynResidueParams<{ U768::LIMBS }> = DynResidueParams::new(&PRIME);
+
 /// Our half of the exchange: 160 bits that nobody else knows.
 #[derive(Clone)]
 pub struct Secret(U192);
@@ -51,10 +54,9 @@ impl Secret {
     }
 
     fn raise(&self, base: &U768) -> [u8; NUMBER] {
-        let params = DynResidueParams::new(&PRIME);
         // The public numbers of others lie below the prime; ours is 2.
         let base = base.rem(&NonZero::from_uint(PRIME));
-        let power = DynResidue::new(&base, params).pow_bounded_exp(&self.0, 160);
+        let power = DynResidue::new(&base, PARAMS).pow_bounded_exp(&self.0, 160);
         power.retrieve().to_be_bytes()
     }
 }

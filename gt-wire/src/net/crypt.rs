@@ -21,7 +21,10 @@ use crate::mse::{Answer, Dial, Methods, Secret, Step, alias};
 
 /// Encrypted handshakes of strangers a second: each costs two powers of a
 /// 768-bit number, which is what makes it cheap to ask and dear to answer.
-const ANSWERS: f64 = 100.0;
+const ANSWERS: f64 = 50.0;
+
+/// How many there may be at once, after a silence.
+const RUSH: f64 = 100.0;
 
 /// What a node needs for encrypted handshakes.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl Lock {
             seed: options.seed,
             count: AtomicU64::new(0),
             names: Mutex::default(),
-            budget: Mutex::new((Instant::now(), ANSWERS)),
+            budget: Mutex::new((Instant::now(), RUSH)),
         }
     }
 
@@ -61,6 +64,11 @@ impl Lock {
     pub(super) fn forget(&self, hash: InfoHash) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.remove(&alias(hash));
+    }
+
+    /// Tells whether a torrent is here.
+    pub(super) fn knows(&self, hash: InfoHash) -> bool {
+        self.known(&alias(hash)) == Some(hash)
     }
 
     fn known(&self, name: &[u8; 20]) -> Option<InfoHash> {
@@ -94,7 +102,7 @@ impl Lock {
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let (at, left) = *budget;
-        let left = (left + (now - at).as_secs_f64() * ANSWERS).min(ANSWERS);
+        let left = (left + (now - at).as_secs_f64() * ANSWERS).min(RUSH);
         let may = left >= 1.0;
         *budget = (now, if may { left - 1.0 } else { left });
         may
@@ -112,11 +120,11 @@ impl Lock {
             Encryption::Prefer => &[Methods::RC4, Methods::PLAIN],
             Encryption::Require => &[Methods::RC4],
         };
-        let (secret, padding) = self.dice();
-        let mut answer = Answer::new(secret, takes, padding);
         if takes.is_empty() || came.len() >= 96 && !self.may_answer() {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
+        let (secret, padding) = self.dice();
+        let mut answer = Answer::new(secret, takes, padding);
         let mut paid = came.len() >= 96;
         loop {
             match answer.take(&mut came, |name| self.known(name)) {

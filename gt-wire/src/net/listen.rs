@@ -1,7 +1,7 @@
 //! The listener of all torrents: it reads no more of a stranger than the
 //! torrent's hash before the swarm of that hash takes over.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::Encryption;
 use super::crypt::Lock;
 use super::driver::News;
+use super::pace::Pace;
 use super::pipe::Pipe;
 use super::seats::{Seat, Seats};
 use crate::InfoHash;
@@ -35,6 +36,7 @@ pub(super) struct Doors {
     pub(super) lock: Arc<Lock>,
     pub(super) listeners: Vec<Listener>,
 }
+
 /// Bytes that may wait in the kernel beyond what is on its way.
 const UNSENT: u32 = 64 * 1024;
 
@@ -48,37 +50,18 @@ pub(super) struct Guest {
     pub(super) seat: Seat,
 }
 
-/// Connections that are taken a second, after a first rush of as many. Whoever
-/// comes in excess waits in the kernel, or is turned away there, where it
-/// costs next to nothing.
-const ACCEPTS: f64 = 400.0;
+/// Connections that are taken at a time, before others have their turn.
+const BATCH: usize = 32;
 
-/// How fast connections are taken.
-struct Pace {
-    at: Instant,
-    left: f64,
-}
+/// The pause after a full batch, and while more come than are heard: waking up
+/// for each of a crowd would cost more than the crowd. Together with
+/// [`BATCH`] it bounds what strangers can cost; beyond that they wait in the
+/// kernel or are turned away there.
+const PAUSE: Duration = Duration::from_millis(5);
 
-impl Pace {
-    fn new() -> Self {
-        Self {
-            at: Instant::now(),
-            left: ACCEPTS,
-        }
-    }
-
-    /// Waits until one more may be taken.
-    async fn wait(&mut self) {
-        let now = Instant::now();
-        let since = now - std::mem::replace(&mut self.at, now);
-        self.left = (self.left + since.as_secs_f64() * ACCEPTS).min(ACCEPTS);
-        if self.left < 1.0 {
-            // Several at a time, so that waiting costs little too.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        self.left -= 1.0;
-    }
-}
+/// Bytes that are looked at of somebody who comes in excess: a handshake has
+/// 68.
+const LOOK: usize = 512;
 
 /// A bound port; it is let go when this is dropped.
 #[derive(Debug)]
@@ -114,37 +97,16 @@ pub(super) fn listen(
         let serve = super::utp::listen(addr, seats.clone(), lock.clone(), news.clone());
         tokio::spawn(serve).abort_handle()
     });
-    let task = tokio::spawn(async move {
-        let mut pace = Pace::new();
-        loop {
-            pace.wait().await;
-            match listener.accept().await {
-                Ok((stream, addr)) => {
-                    // No seat: the door closes before a byte is read.
-                    if let Some(seat) = seats.take_lobby(addr.ip()) {
-                        let patience = match seats.is_crowded() {
-                            true => CROWDED,
-                            false => SET_UP,
-                        };
-                        let (news, lock) = (news.clone(), lock.clone());
-                        tokio::spawn(async move {
-                            // Without it small words wait for others.
-                            let _ = stream.set_nodelay(true);
-                            keep_order(&stream);
-                            let stream = Pipe::Tcp(stream);
-                            let greeted =
-                                tokio::time::timeout(patience, greet(stream, addr, seat, lock));
-                            if let Ok(Ok(guest)) = greeted.await {
-                                let _ = news.send(News::Guest(Box::new(guest))).await;
-                            }
-                        });
-                    }
-                }
-                // Out of files, mostly: others may end.
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
-    });
+    let porter = Porter {
+        raw: listener.try_clone()?,
+        listener: TcpListener::from_std(listener)?,
+        seats,
+        lock,
+        news,
+        started: Instant::now(),
+        pace: Pace::new(),
+    };
+    let task = tokio::spawn(porter.run());
     Ok(Listener {
         addr,
         task: task.abort_handle(),
@@ -153,7 +115,7 @@ pub(super) fn listen(
     })
 }
 
-fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -163,21 +125,119 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(1024)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
-/// Reads until a stranger has named a torrent.
+/// Who stands at one door.
+///
+/// Strangers are heard out at a bounded [`Pace`] and as long as the lobby has
+/// seats. Of those who come in excess only the ones are let in who have said at
+/// once, in plain words, which of our torrents they want: a flood keeps nobody
+/// out, and costs for each stranger a few calls of the kernel, and neither task
+/// nor memory.
+struct Porter {
+    listener: TcpListener,
+    /// The same, for those who wait behind the first: they are taken without
+    /// asking the runtime for each.
+    raw: std::net::TcpListener,
+    seats: Arc<Seats>,
+    lock: Arc<Lock>,
+    news: mpsc::Sender<News>,
+    started: Instant,
+    pace: Pace,
+}
+
+impl Porter {
+    async fn run(mut self) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, addr)) => {
+                    let mut heard = stream.into_std().is_ok_and(|s| self.take(s, addr));
+                    let mut taken = 1;
+                    while taken < BATCH
+                        && let Ok((stream, addr)) = self.raw.accept()
+                    {
+                        heard &= stream.set_nonblocking(true).is_ok() && self.take(stream, addr);
+                        taken += 1;
+                    }
+                    if taken == BATCH || !heard {
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+                // Out of files, mostly: others may end.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// Hears a stranger out, or tells that he came in excess.
+    fn take(&mut self, stream: std::net::TcpStream, addr: SocketAddr) -> bool {
+        if self.pace.take(self.started.elapsed())
+            && let Some(seat) = self.seats.take_lobby(addr.ip())
+        {
+            self.greet(stream, addr, seat, BytesMut::new());
+            return true;
+        }
+        let mut said = [0; LOOK];
+        let said = match (&stream).read(&mut said) {
+            Ok(count) => &said[..count],
+            Err(_) => &[],
+        };
+        if self.is_ours(said)
+            && let Some(seat) = self.seats.take(addr.ip())
+        {
+            self.greet(stream, addr, seat, BytesMut::from(said));
+        } else {
+            self.seats.turn_away();
+            // The kernel need not remember him either.
+            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+        false
+    }
+
+    /// Tells whether these bytes ask for a torrent that is here.
+    fn is_ours(&self, said: &[u8]) -> bool {
+        self.lock.encryption != Encryption::Require
+            && matches!(Handshake::info_hash_in(said), Ok(Some(hash)) if self.lock.knows(hash))
+    }
+
+    fn greet(&self, stream: std::net::TcpStream, addr: SocketAddr, seat: Seat, first: BytesMut) {
+        let Ok(stream) = TcpStream::from_std(stream) else {
+            return;
+        };
+        let patience = match self.seats.is_crowded() {
+            true => CROWDED,
+            false => SET_UP,
+        };
+        let (news, lock) = (self.news.clone(), self.lock.clone());
+        tokio::spawn(async move {
+            // Without it small words wait for others.
+            let _ = stream.set_nodelay(true);
+            keep_order(&stream);
+            let greeted = greet(Pipe::Tcp(stream), addr, seat, lock, first);
+            if let Ok(Ok(guest)) = tokio::time::timeout(patience, greeted).await {
+                let _ = news.send(News::Guest(Box::new(guest))).await;
+            }
+        });
+    }
+}
+
+/// Reads until a stranger has named a torrent; `first` is what he has said
+/// already.
 pub(super) async fn greet(
     mut stream: Pipe,
     addr: SocketAddr,
     mut seat: Seat,
     lock: Arc<Lock>,
+    mut first: BytesMut,
 ) -> io::Result<Guest> {
     let mut hidden = false;
-    let mut first = BytesMut::with_capacity(1024);
     loop {
-        if stream.read_buf(&mut first).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        if first.is_empty() || Handshake::info_hash_in(&first).is_ok_and(|hash| hash.is_none()) {
+            first.reserve(1024);
+            if stream.read_buf(&mut first).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
         let hash = match (Handshake::info_hash_in(&first), stream) {
             // No plain words: an encrypted handshake, or nothing of ours.

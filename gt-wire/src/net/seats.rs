@@ -19,7 +19,29 @@ struct Taken {
     all: usize,
     /// Those of them who have not said what they want.
     lobby: usize,
+    most_lobby: usize,
+    heard: u64,
+    turned_away: u64,
     places: BTreeMap<Place, usize>,
+}
+
+/// Who is at a node, and who came in vain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Visitors {
+    /// Connections that there may be.
+    pub seats: usize,
+    /// Connections that there are, of all torrents together.
+    pub taken: usize,
+    /// Those of them who have not said yet which torrent they want; they have
+    /// a quarter of the seats at most.
+    pub strangers: usize,
+    /// The most of these that there were at a time.
+    pub most_strangers: usize,
+    /// Strangers who were heard out, so far.
+    pub heard: u64,
+    /// Strangers who came in excess and were turned away unheard, so far.
+    pub turned_away: u64,
 }
 
 /// A seat that is taken until it is dropped.
@@ -67,9 +89,31 @@ impl Seats {
             return None;
         }
         let mut seat = self.take(addr)?;
-        self.lock().lobby += 1;
+        let mut taken = self.lock();
+        taken.lobby += 1;
+        taken.heard += 1;
+        taken.most_lobby = taken.most_lobby.max(taken.lobby);
+        drop(taken);
         seat.in_lobby = true;
         Some(seat)
+    }
+
+    /// Notes one who came in excess.
+    pub(super) fn turn_away(&self) {
+        self.lock().turned_away += 1;
+    }
+
+    /// Returns who is here.
+    pub(super) fn visitors(&self) -> Visitors {
+        let taken = self.lock();
+        Visitors {
+            seats: self.most,
+            taken: taken.all,
+            strangers: taken.lobby,
+            most_strangers: taken.most_lobby,
+            heard: taken.heard,
+            turned_away: taken.turned_away,
+        }
     }
 
     /// Tells whether half of the lobby is full.

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use librqbit_utp::UtpSocketUdp;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -85,7 +86,7 @@ pub(super) async fn listen(
             let (news, lock) = (news.clone(), lock.clone());
             tokio::spawn(async move {
                 let stream = pipe(stream);
-                let greeted = timeout(SET_UP, greet(stream, addr, seat, lock));
+                let greeted = timeout(SET_UP, greet(stream, addr, seat, lock, BytesMut::new()));
                 if let Ok(Ok(guest)) = greeted.await {
                     let _ = news.send(News::Guest(Box::new(guest))).await;
                 }
