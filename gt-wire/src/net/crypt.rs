@@ -10,7 +10,6 @@ use std::sync::{Mutex, PoisonError};
 use bytes::BytesMut;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::listen::{self, SET_UP};
@@ -109,11 +108,7 @@ impl Lock {
     }
 
     /// Answers a stranger whose first bytes are not a plain handshake.
-    pub(super) async fn answer(
-        &self,
-        mut socket: TcpStream,
-        mut came: BytesMut,
-    ) -> io::Result<Pipe> {
+    pub(super) async fn answer(&self, mut socket: Pipe, mut came: BytesMut) -> io::Result<Pipe> {
         let takes: &'static [Methods] = match self.encryption {
             Encryption::Off => &[],
             Encryption::Accept => &[Methods::PLAIN, Methods::RC4],
@@ -128,7 +123,7 @@ impl Lock {
         let mut paid = came.len() >= 96;
         loop {
             match answer.take(&mut came, |name| self.known(name)) {
-                Ok(Step::Say(bytes)) => socket.write_all(&bytes).await?,
+                Ok(Step::Say(bytes)) => say(&mut socket, &bytes).await?,
                 Ok(Step::Done(opened)) => return Ok(Pipe::opened(socket, *opened)),
                 Ok(Step::More) => {
                     if socket.read_buf(&mut came).await? == 0 {
@@ -149,65 +144,67 @@ impl Lock {
     /// Connects as the node's options say: by TCP, and where nobody is
     /// reached so by uTP, if we speak it.
     pub(super) async fn connect(&self, addr: SocketAddr, skey: InfoHash) -> io::Result<Pipe> {
-        let socket = self.by_tcp(addr, skey).await;
+        let socket = self.by(Way::Tcp, addr, skey).await;
         #[cfg(feature = "utp")]
-        if socket.is_err() && self.speaks_utp && self.encryption != Encryption::Require {
-            return self.utp.connect(addr).await;
+        if socket.is_err() && self.speaks_utp {
+            return self.by(Way::Utp, addr, skey).await;
         }
         socket
     }
 
     /// Connects to somebody who connects to us at this moment (BEP 55), which
     /// only uTP can do.
-    pub(super) async fn punch(&self, addr: SocketAddr) -> io::Result<Pipe> {
+    pub(super) async fn punch(&self, addr: SocketAddr, skey: InfoHash) -> io::Result<Pipe> {
         #[cfg(feature = "utp")]
-        if self.speaks_utp && self.encryption != Encryption::Require {
-            return self.utp.punch(addr).await;
+        if self.speaks_utp {
+            return self.by(Way::Punch, addr, skey).await;
         }
-        let _ = addr;
+        let _ = (addr, skey);
         Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Tells whether it can.
     pub(super) fn punches(&self) -> bool {
         #[cfg(feature = "utp")]
-        return self.speaks_utp && self.encryption != Encryption::Require;
+        return self.speaks_utp;
         #[cfg(not(feature = "utp"))]
         false
     }
 
-    async fn by_tcp(&self, addr: SocketAddr, skey: InfoHash) -> io::Result<Pipe> {
+    /// Connects in one way, encrypted or not.
+    async fn by(&self, way: Way, addr: SocketAddr, skey: InfoHash) -> io::Result<Pipe> {
         let offers = match self.encryption {
-            Encryption::Off | Encryption::Accept => {
-                return listen::connect(addr).await.map(Pipe::Tcp);
-            }
+            Encryption::Off | Encryption::Accept => return self.reach(way, addr).await,
             Encryption::Prefer => Methods::BOTH,
             Encryption::Require => Methods::RC4,
         };
-        let socket = listen::connect(addr).await?;
+        let socket = self.reach(way, addr).await?;
         let sealed = timeout(SET_UP, self.dial(socket, skey, offers)).await;
         match sealed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Err(_) if self.encryption == Encryption::Prefer => {
-                listen::connect(addr).await.map(Pipe::Tcp)
-            }
+            Err(_) if self.encryption == Encryption::Prefer => self.reach(way, addr).await,
             sealed => sealed,
         }
     }
 
-    async fn dial(
-        &self,
-        mut socket: TcpStream,
-        skey: InfoHash,
-        offers: Methods,
-    ) -> io::Result<Pipe> {
+    async fn reach(&self, way: Way, addr: SocketAddr) -> io::Result<Pipe> {
+        match way {
+            Way::Tcp => listen::connect(addr).await.map(Pipe::Tcp),
+            #[cfg(feature = "utp")]
+            Way::Utp => self.utp.connect(addr).await,
+            #[cfg(feature = "utp")]
+            Way::Punch => self.utp.punch(addr).await,
+        }
+    }
+
+    async fn dial(&self, mut socket: Pipe, skey: InfoHash, offers: Methods) -> io::Result<Pipe> {
         let (secret, padding) = self.dice();
         // The swarm says its handshake when the connection stands.
         let (mut dial, first) = Dial::new(skey, secret, offers, padding, Vec::new());
-        socket.write_all(&first).await?;
+        say(&mut socket, &first).await?;
         let mut came = BytesMut::new();
         loop {
             match dial.take(&mut came) {
-                Ok(Step::Say(bytes)) => socket.write_all(&bytes).await?,
+                Ok(Step::Say(bytes)) => say(&mut socket, &bytes).await?,
                 Ok(Step::Done(opened)) => return Ok(Pipe::opened(socket, *opened)),
                 Ok(Step::More) => {
                     if socket.read_buf(&mut came).await? == 0 {
@@ -218,6 +215,22 @@ impl Lock {
             }
         }
     }
+}
+
+/// Says all of something, now: uTP waits for more otherwise.
+async fn say(socket: &mut Pipe, bytes: &[u8]) -> io::Result<()> {
+    socket.write_all(bytes).await?;
+    socket.flush().await
+}
+
+/// How somebody is reached.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Tcp,
+    #[cfg(feature = "utp")]
+    Utp,
+    #[cfg(feature = "utp")]
+    Punch,
 }
 
 #[cfg(test)]

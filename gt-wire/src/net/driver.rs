@@ -427,13 +427,7 @@ impl Driver {
             up: Valves([self.up.clone(), room.up.clone()]),
             down: Valves([self.down.clone(), room.down.clone()]),
         };
-        let datagrams = matches!(
-            stream,
-            Pipe::Other {
-                datagrams: true,
-                ..
-            }
-        );
+        let datagrams = stream.is_datagrams();
         let span = super::trace::peer(&room.span, conn, addr, outgoing);
         let link = Link::start(stream, addr, torrent, conn, seat, way, span);
         self.links.insert(conn, link);

@@ -241,7 +241,7 @@ pub(super) async fn greet(
         }
         let hash = match (Handshake::info_hash_in(&first), stream) {
             // No plain words: an encrypted handshake, or nothing of ours.
-            (Err(_), Pipe::Tcp(socket)) if !hidden => {
+            (Err(_), socket) if !hidden => {
                 stream = lock.answer(socket, std::mem::take(&mut first)).await?;
                 hidden = true;
                 continue;

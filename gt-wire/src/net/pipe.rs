@@ -40,10 +40,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 impl Pipe {
     /// Returns what a socket is after an encrypted handshake.
-    pub(super) fn opened(socket: TcpStream, opened: Opened) -> Self {
+    pub(super) fn opened(socket: Self, opened: Opened) -> Self {
         if opened.early.is_empty() && opened.incoming.is_none() {
-            return Self::Tcp(socket);
+            return socket;
         }
+        let datagrams = socket.is_datagrams();
         let stream = Box::new(Sealed {
             socket,
             early: Bytes::from(opened.early),
@@ -51,10 +52,18 @@ impl Pipe {
             outgoing: opened.outgoing,
             waiting: BytesMut::new(),
         });
-        Self::Other {
-            stream,
-            datagrams: false,
-        }
+        Self::Other { stream, datagrams }
+    }
+
+    /// Tells whether it goes over UDP.
+    pub(super) fn is_datagrams(&self) -> bool {
+        matches!(
+            self,
+            Self::Other {
+                datagrams: true,
+                ..
+            }
+        )
     }
 }
 
@@ -71,9 +80,36 @@ impl AsyncRead for Pipe {
     }
 }
 
-/// A socket on which everything is encrypted, or which was opened so.
+impl AsyncWrite for Pipe {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_write(context, bytes),
+            Self::Other { stream, .. } => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_flush(context),
+            Self::Other { stream, .. } => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_shutdown(context),
+            Self::Other { stream, .. } => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+/// A connection on which everything is encrypted, or which was opened so.
 struct Sealed {
-    socket: TcpStream,
+    socket: Pipe,
     /// What came with the handshake, in clear.
     early: Bytes,
     incoming: Option<Cipher>,

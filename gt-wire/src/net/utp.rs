@@ -68,7 +68,7 @@ fn pipe(stream: impl Duplex + 'static) -> Pipe {
 }
 
 /// Binds and listens until it is dropped. Strangers are bounded as those who
-/// come by TCP; encrypted handshakes are not understood here.
+/// come by TCP.
 pub(super) async fn listen(
     addr: SocketAddr,
     seats: Arc<Seats>,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use gt_vfs::{Folder, Memory, VPath, Verdict, Vfs};
 use gt_wire::metainfo::{Create, Info, Metainfo, Version};
+#[cfg(feature = "utp")]
+use gt_wire::net::Encryption;
 use gt_wire::net::{Event, Node, Options, Torrent, TorrentId};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -269,9 +271,21 @@ fn copy(from: &Path, to: &Path) {
 #[cfg(feature = "utp")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn utp_crosses() {
+    by_utp(Encryption::Accept).await;
+}
+
+#[cfg(feature = "utp")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn utp_crosses_encrypted() {
+    by_utp(Encryption::Require).await;
+}
+
+#[cfg(feature = "utp")]
+async fn by_utp(encryption: Encryption) {
     let speaks = |n| {
         let mut options = options(n);
         options.utp = true;
+        options.encryption = encryption;
         options
     };
     let info = plan(Version::V2);

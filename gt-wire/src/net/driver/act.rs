@@ -137,7 +137,7 @@ impl Driver {
         let (news, lock, hash) = (self.news.clone(), self.lock.clone(), *hash);
         tokio::spawn(async move {
             let stream = match punch {
-                true => lock.punch(addr).await,
+                true => lock.punch(addr, hash).await,
                 false => lock.connect(addr, hash).await,
             };
             let stream = stream.ok().map(|s| (s, seat));

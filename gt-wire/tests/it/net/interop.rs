@@ -197,6 +197,13 @@ async fn libtorrent_by_ipv6() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs libtorrent"]
 async fn libtorrent_calls_by_utp() {
+    for crypt in [Crypt::Off, Crypt::Require] {
+        called_by_utp(crypt).await;
+    }
+}
+
+#[cfg(feature = "utp")]
+async fn called_by_utp(crypt: Crypt) {
     let info = plan(Version::V2);
     let scratch = Scratch::new(&info);
     let mut speaks = options(0);
@@ -205,6 +212,7 @@ async fn libtorrent_calls_by_utp() {
     let id = seed.add(&info, Arc::new(original())).await;
     let mut home = scratch.empty("leech");
     home.utp = true;
+    home.crypt = crypt;
     let _theirs = Client::Libtorrent.start(&home, free_port(), Some(seed.addr));
     home.wait(&seed, id).await;
 }
