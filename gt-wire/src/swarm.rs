@@ -20,6 +20,7 @@ mod dispatch;
 mod exchange;
 mod fast;
 mod files;
+mod giveway;
 mod input;
 mod layers;
 mod link;

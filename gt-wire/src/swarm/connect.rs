@@ -50,7 +50,11 @@ impl Swarm {
         } else if self.book.is_banned(&addr) {
             Some(Reason::Banned)
         } else if self.links.len() >= self.options.connections {
-            Some(Reason::Full)
+            let other = (!outgoing).then(|| self.gives_way(addr)).flatten();
+            other.map_or(Some(Reason::Full), |conn| {
+                self.lose(conn, Reason::GaveWay, true);
+                None
+            })
         } else {
             None
         };

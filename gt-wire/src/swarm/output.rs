@@ -251,6 +251,9 @@ pub enum Reason {
     /// No room.
     #[error("too many connections")]
     Full,
+    /// No room, and another is to be preferred (BEP 40).
+    #[error("gave way to another")]
+    GaveWay,
     /// Both have everything.
     #[error("nothing to exchange")]
     Idle,

@@ -196,12 +196,23 @@ impl Book {
     /// Returns the address of the greatest canonical priority (BEP 40), where
     /// our own address is known.
     fn best(&self, addrs: &[SocketAddr]) -> Option<SocketAddr> {
-        let rank = |addr: &SocketAddr| {
-            let me = self.me(addr.is_ipv4())?;
-            Some((priority(SocketAddr::new(me, 0), *addr), *addr))
-        };
-        let public = addrs.iter().filter(|addr| !is_local(addr.ip()));
-        public.filter_map(rank).max().map(|(_, addr)| addr)
+        let ranked = addrs
+            .iter()
+            .filter_map(|addr| Some((self.rank(*addr)?, *addr)));
+        ranked.max().map(|(_, addr)| addr)
+    }
+
+    /// Returns the canonical priority of a connection with a public address,
+    /// where our own is known.
+    pub(super) fn rank(&self, addr: SocketAddr) -> Option<u32> {
+        let me = self.me(addr.is_ipv4()).filter(|_| !is_local(addr.ip()))?;
+        Some(priority(SocketAddr::new(me, 0), addr))
+    }
+
+    /// Tells whether the person named an address.
+    pub(super) fn is_wish(&self, addr: SocketAddr) -> bool {
+        let entry = self.entries.get(&addr);
+        entry.is_some_and(|entry| entry.source == Source::Person)
     }
 
     /// Notes that an address is called because a peer of `teller` said so; it
