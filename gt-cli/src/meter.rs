@@ -16,6 +16,8 @@ pub struct Meter {
     began: Instant,
     shown: Option<Instant>,
     last: String,
+    /// Characters of the line that stands on the terminal.
+    width: usize,
 }
 
 impl Meter {
@@ -27,6 +29,7 @@ impl Meter {
             began: Instant::now(),
             shown: None,
             last: String::new(),
+            width: 0,
         }
     }
 
@@ -50,9 +53,27 @@ impl Meter {
         }
         self.shown = Some(now);
         self.last.clear();
-        let end = if self.terminal { '\r' } else { '\n' };
-        write!(out, "{line}{end}")?;
+        if self.terminal {
+            // What stood there before may have been longer.
+            write!(out, "{line:<width$}\r", width = self.width)?;
+            self.width = line.chars().count();
+        } else {
+            writeln!(out, "{line}")?;
+        }
         out.flush()
+    }
+
+    /// Takes the line off a terminal, before something else is said.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn wipe(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let width = std::mem::take(&mut self.width);
+        if width > 0 {
+            write!(out, "{:width$}\r", "")?;
+            out.flush()?;
+        }
+        Ok(())
     }
 
     /// Ends the line with its last state.
@@ -67,7 +88,12 @@ impl Meter {
         bytes: Option<u64>,
     ) -> io::Result<()> {
         let line = self.line(done, total, bytes, Instant::now());
-        writeln!(out, "{line}, done.")?;
+        let line = format!("{line}, done.");
+        writeln!(
+            out,
+            "{line:<width$}",
+            width = std::mem::take(&mut self.width)
+        )?;
         out.flush()
     }
 
@@ -107,6 +133,38 @@ mod tests {
         assert_eq!(size(1023), "1023 bytes");
         assert_eq!(size(1536), "1.50 KiB");
         assert_eq!(size(5 << 20), "5.00 MiB");
+    }
+
+    /// What a terminal shows of some output: each `\r` begins the line anew and
+    /// takes nothing away.
+    fn screen(out: &[u8]) -> Vec<String> {
+        let text = String::from_utf8(out.to_vec()).unwrap();
+        let lines = text.split('\n').map(|line| {
+            let mut shown: Vec<char> = Vec::new();
+            for part in line.split('\r') {
+                let part: Vec<char> = part.chars().collect();
+                shown.resize(shown.len().max(part.len()), ' ');
+                shown[..part.len()].copy_from_slice(&part);
+            }
+            shown.into_iter().collect::<String>().trim_end().to_owned()
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn nothing_of_a_longer_line_is_left() {
+        let mut out = Vec::new();
+        let mut meter = Meter::new("Seeding", true);
+        meter.show(&mut out, 1, 1_000_000, Some(1 << 40)).unwrap();
+        meter.shown = None;
+        meter.show(&mut out, 1, 2, None).unwrap();
+        assert_eq!(screen(&out), ["Seeding:  50% (1/2)"]);
+        meter.wipe(&mut out).unwrap();
+        out.extend(b"warning\n");
+        meter.shown = None;
+        meter.show(&mut out, 1_999_999, 2_000_000, None).unwrap();
+        meter.done(&mut out, 2, 2, None).unwrap();
+        assert_eq!(screen(&out), ["warning", "Seeding: 100% (2/2), done.", ""]);
     }
 
     #[test]

@@ -135,7 +135,7 @@ pub struct Get {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// Give up when nothing has come for so many seconds; by default never
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub wait: Option<u64>,
     /// Go on seeding when everything is here
     #[arg(long)]

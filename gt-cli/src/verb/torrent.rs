@@ -3,6 +3,7 @@
 mod check;
 mod create;
 mod get;
+mod left;
 mod place;
 mod seed;
 mod show;

@@ -46,6 +46,8 @@ fn made_shown_and_checked() {
         let shown = json(&world.gt(&["torrent", "show", "x.torrent", "--json"]));
         let mut made = json(&made);
         made.as_object_mut().unwrap().remove("output");
+        let left = made.as_object_mut().unwrap().remove("left_out");
+        assert_eq!(left, Some(Value::Array(Vec::new())));
         assert_eq!(made, shown);
         assert_eq!(shown["version"], version.trim_start_matches("--"));
         assert_eq!(shown["length"], 370_001);
@@ -58,6 +60,11 @@ fn made_shown_and_checked() {
             "{text}"
         );
         let magnet = shown["magnet"].as_str().unwrap();
+        assert!(
+            magnet.contains("&tr=http") && magnet.contains("&ws=http"),
+            "{magnet}"
+        );
+        assert!(text.contains(magnet), "{text}");
         let link = json(&world.gt(&["torrent", "show", magnet, "--json"]));
         assert_eq!(link["info_hash_v1"], shown["info_hash_v1"]);
         assert_eq!(link["info_hash_v2"], shown["info_hash_v2"]);
@@ -270,6 +277,43 @@ fn ways_to_peers_are_asked_for() {
     assert_eq!(world.gt_fails(&wrong).0, 2);
     let alone = ["torrent", "get", "magnet:?xt=x", ".", "--dht-node", "a:1"];
     assert_eq!(world.gt_fails(&alone).0, 2);
+}
+
+/// What a torrent does not hold is said, and what cannot be right is refused
+/// before anything is hashed.
+#[test]
+fn create_says_what_it_leaves_out_and_refuses_what_cannot_be() {
+    let world = World::new();
+    folder(&world, "files");
+    std::os::unix::fs::symlink("a.bin", world.path("files/link")).unwrap();
+    std::fs::create_dir(world.path("files/.git")).unwrap();
+    let made = json(&world.gt(&["torrent", "create", "files", "--json"]));
+    let left = made["left_out"].as_array().unwrap();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(left[0]["path"], ".git");
+    assert_eq!(left[1]["why"], "it is a symbolic link");
+    std::fs::create_dir(world.path("nothing")).unwrap();
+    let (code, words) = world.gt_fails(&["torrent", "create", "nothing"]);
+    assert_eq!(
+        (code, words.contains("at least one file")),
+        (1, true),
+        "{words}"
+    );
+    for (wrong, said) in [
+        (["--tracker", "nonsense"], "such as http://host/path"),
+        (["--tracker", "gopher://host/"], "a URL of http"),
+        (["--web-seed", "http:///path"], "with a host"),
+        (["--web-seed", "http://host/a b"], "without spaces"),
+        (["-o", "absent/x.torrent"], "there is no such folder"),
+        (["-o", "files"], "it is a folder"),
+    ] {
+        let (code, words) = world.gt_fails(&[&["torrent", "create", "files"][..], &wrong].concat());
+        assert_eq!(code, 2, "{wrong:?}: {words}");
+        assert!(words.contains(said), "{wrong:?}: {words}");
+    }
+    assert!(!world.path("absent").exists());
+    let (code, words) = world.gt_fails(&["torrent", "get", "files.torrent", "to", "--wait", "0"]);
+    assert_eq!(code, 2, "{words}");
 }
 
 /// The mark of BEP 47 makes a file run, and both ends may insist on encryption.

@@ -42,6 +42,7 @@ pub(super) fn run(env: &mut Env, words: &Check) -> Result<(), Failure> {
     let (have, pieces) = (report.have.count(), geometry.pieces());
     match report.is_whole() {
         true if words.json => Ok(()),
+        true if pieces == 1 => writeln!(env.stdout, "the one piece is right").map_err(broken),
         true => writeln!(env.stdout, "all {pieces} pieces are right").map_err(broken),
         false => Err(Failure::Refused(format!(
             "{have} of {pieces} pieces are right, {} of {} files whole",
@@ -68,6 +69,7 @@ fn faults(metainfo: &Metainfo, report: &Report) -> Vec<(String, String)> {
         FileState::Whole => None,
         FileState::Missing => Some("missing".to_owned()),
         FileState::Length { got } => Some(format!("has another length: {got} bytes")),
+        FileState::Wrong { pieces: 1 } => Some("one piece is wrong".to_owned()),
         FileState::Wrong { pieces } => Some(format!("{pieces} pieces are wrong")),
         _ => Some("not whole".to_owned()),
     };

@@ -1,10 +1,11 @@
 //! `gt torrent get`.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use gt_wire::metainfo::{Info, Metainfo};
-use gt_wire::net::{Event, Torrent};
+use gt_wire::net::{Event, Stats, Torrent};
 use gt_wire::{FileIndex, Magnet};
 use serde_json::json;
 
@@ -42,6 +43,10 @@ pub(super) fn run(env: &mut Env, words: &Get) -> Result<(), Failure> {
             }
             None => {
                 swarm.end().await;
+                if env.terminal && !words.net.json {
+                    // Below the figures.
+                    writeln!(env.stderr).map_err(broken)?;
+                }
                 Err(refused("asked to end before everything was here"))
             }
         }
@@ -179,18 +184,30 @@ async fn metadata(
     Ok(info)
 }
 
-/// Waits until everything wanted is here.
+/// Waits until everything wanted is here, and tells how that went.
 async fn complete(
     env: &mut Env,
     swarm: &mut Swarm,
     words: &Get,
     torrent: gt_wire::net::TorrentId,
 ) -> Result<(), Failure> {
-    let as_json = words.net.json;
     let began = Instant::now();
     let mut figures = Figures::new(env, "Receiving pieces");
+    let came = come(env, swarm, words, torrent, &mut figures).await;
+    figures.wipe(env)?;
+    swarm::summary(env, words.net.json, &came?, began.elapsed())
+}
+
+async fn come(
+    env: &mut Env,
+    swarm: &mut Swarm,
+    words: &Get,
+    torrent: gt_wire::net::TorrentId,
+    figures: &mut Figures,
+) -> Result<Stats, Failure> {
+    let as_json = words.net.json;
     let mut ticks = tokio::time::interval(FIGURES);
-    let mut moved = (Instant::now(), 0);
+    let mut moved = (Instant::now(), (0, 0));
     let limit = words.wait.map(Duration::from_secs);
     loop {
         let stats = tokio::select! {
@@ -198,6 +215,10 @@ async fn complete(
                 Some(Event::Complete { .. }) => swarm.node.stats(torrent).await,
                 Some(Event::Failed { why, .. }) => return Err(refused(plain(&why))),
                 Some(event) => {
+                    if matches!(event, Event::FileClosed { .. }) {
+                        // Thousands of files take their time when all bytes are here.
+                        moved.0 = Instant::now();
+                    }
                     figures.event(env, as_json, &event)?;
                     continue;
                 }
@@ -213,10 +234,11 @@ async fn complete(
         };
         figures.show(env, as_json, &stats)?;
         if stats.complete {
-            return swarm::summary(env, as_json, &stats, began.elapsed());
+            return Ok(stats);
         }
-        if stats.totals.downloaded != moved.1 {
-            moved = (Instant::now(), stats.totals.downloaded);
+        let now = (stats.totals.downloaded, stats.have);
+        if now != moved.1 {
+            moved = (Instant::now(), now);
         }
         if limit.is_some_and(|limit| moved.0.elapsed() >= limit) {
             return Err(Failure::Refused(format!(

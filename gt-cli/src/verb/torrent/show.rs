@@ -14,6 +14,10 @@ use crate::Env;
 use crate::args::torrent::Show;
 use crate::meter::size;
 
+/// Addresses of each kind that a link to a torrent names: it is to be handed
+/// on by hand.
+const ADDRESSES: usize = 16;
+
 /// Shows a .torrent file or a magnet link.
 ///
 /// # Errors
@@ -27,6 +31,16 @@ pub(super) fn run(env: &mut Env, words: &Show) -> Result<(), Failure> {
         true => super::json(env, &value),
         false => env.stdout.write_all(text.as_bytes()).map_err(broken),
     }
+}
+
+/// Returns the link to a torrent, with those who know peers and the sources.
+pub(super) fn link(metainfo: &Metainfo) -> Magnet {
+    let mut magnet = Magnet::of(&metainfo.info);
+    let trackers = metainfo.trackers.iter().flatten();
+    magnet.trackers = trackers.take(ADDRESSES).cloned().collect();
+    let sources = metainfo.web_seeds.iter();
+    magnet.web_seeds = sources.take(ADDRESSES).cloned().collect();
+    magnet
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -72,7 +86,7 @@ pub(super) fn value(metainfo: &Metainfo) -> Value {
         "comment": metainfo.comment,
         "created_by": metainfo.created_by,
         "created": metainfo.created,
-        "magnet": Magnet::of(info).to_string(),
+        "magnet": link(metainfo).to_string(),
     });
     for (key, hash) in hashes(info.v1_hash().map(|h| h.to_string()), info.v2_hash()) {
         value[key] = json!(hash);
@@ -132,7 +146,7 @@ fn text(metainfo: &Metainfo) -> String {
     if let Some(seconds) = metainfo.created {
         line("Created", &format!("{seconds} (Unix seconds)"));
     }
-    line("Magnet", &Magnet::of(info).to_string());
+    line("Magnet", &link(metainfo).to_string());
     let files = geometry.files().iter().filter(|f| !f.padding);
     line("Files", &files.clone().count().to_string());
     for file in files {

@@ -202,6 +202,7 @@ pub(super) async fn stay(
     };
     let stats = swarm.node.stats(torrent).await;
     swarm.end().await;
+    figures.wipe(env)?;
     if let Some(stats) = stats {
         summary(env, as_json, &stats, began.elapsed())?;
     }
@@ -340,6 +341,14 @@ impl Figures {
         }
     }
 
+    /// Takes the figures off a terminal, before something else is said.
+    pub(super) fn wipe(&mut self, env: &mut Env) -> Result<(), Failure> {
+        match &mut self.meter {
+            Some(meter) => meter.wipe(&mut *env.stderr).map_err(broken),
+            None => Ok(()),
+        }
+    }
+
     /// Tells of an event where the reader wants it.
     pub(super) fn event(
         &mut self,
@@ -354,6 +363,7 @@ impl Figures {
             return Ok(());
         }
         self.warned = Some(words.clone());
+        self.wipe(env)?;
         tell(env, as_json, &line, || words)
     }
 }
