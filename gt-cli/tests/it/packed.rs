@@ -16,7 +16,7 @@ fn bundles_are_made_joined_and_taken_in() {
     let world = World::new();
     world.repository("work");
     let first = json(&world.gt(&["pack", "reel", "-C", "work", "-o", "first.bundle", "--json"]));
-    assert_eq!(first["recipe"], "gt3");
+    assert_eq!(first["recipe"], "gt4");
     let length = std::fs::metadata(world.path("first.bundle")).unwrap().len();
     assert_eq!(first["bytes"], length);
     let figures = world.gt(&["pack", "reel", "-C", "work"]);
@@ -51,11 +51,11 @@ fn bundles_are_made_joined_and_taken_in() {
     let (code, words) = world.gt_fails(&["pack", "reel", "-C", "work", "--since", "nobody"]);
     assert!(code == 2 && words.contains("nobody"), "{words}");
     // A name, and something else than it stands for.
-    let words = ["pack", "reel", "-C", "work", "--recipe", "gt3", "--depth"];
+    let words = ["pack", "reel", "-C", "work", "--recipe", "gt4", "--depth"];
     let (code, said) = world.gt_fails(&[&words[..], &["7"]].concat());
     assert!(code == 2 && said.contains("100"), "{said}");
     let named = json(&world.gt(&[&words[..], &["100", "--json"]].concat()));
-    assert_eq!(named["recipe"], "gt3");
+    assert_eq!(named["recipe"], "gt4");
     let flat = json(&world.gt(&["pack", "reel", "-C", "work", "--depth", "0", "--json"]));
     assert_eq!(
         (&flat["deltas"], &flat["recipe"]),
