@@ -329,10 +329,14 @@ impl Writer<'_> {
     /// allowed turned out not to be.
     fn choose(&mut self, index: u32, object: Object, mut guess: Guess) -> Result<Chosen, Error> {
         let size = object.size();
+        // A longer delta than a dear base allows is never the shorter of two
+        // that one may take: only where it was taken is the choice another.
         let is_commit = self.plan.objects.kind(index) == Kind::Commit;
-        let is_wrong =
-            |b: &Base| self.depth(*b) == self.most || !is_commit && self.is_dear(*b, size as usize);
-        if guess.supposed.iter().any(is_wrong) {
+        let is_too_long = guess.delta.as_ref().is_some_and(|(base, delta)| {
+            delta.len() > recipe::longest_dear_delta(size as usize)
+                && self.is_dear(*base, size as usize)
+        });
+        if is_too_long && !is_commit || guess.supposed.iter().any(|b| self.depth(*b) == self.most) {
             guess = self.best(index, &object)?;
         }
         for candidate in self.plan.bases.of(index) {
