@@ -28,6 +28,7 @@ pub mod span;
 pub mod splice;
 pub mod spool;
 pub mod thin;
+mod tree;
 pub mod verify;
 
 #[cfg(feature = "git")]

@@ -46,8 +46,12 @@ pub fn run(env: &mut Env, words: &Pack) -> Result<(), Failure> {
 
 /// Prints a refusal as JSON, where that was asked for.
 fn told<T>(env: &mut Env, how: &Reading, outcome: Result<T, Failure>) -> Result<T, Failure> {
+    told_if(env, how.json, outcome)
+}
+
+fn told_if<T>(env: &mut Env, json: bool, outcome: Result<T, Failure>) -> Result<T, Failure> {
     if let Err(Failure::Refused(why)) = &outcome
-        && how.json
+        && json
     {
         let value = json!({"verdict": "refused", "why": why});
         writeln!(env.stdout, "{value}").map_err(broken)?;

@@ -105,8 +105,49 @@ fn standard_input_and_exit_codes() {
     assert_eq!(world.gt_fails(&["pack", "verify", "."]).0, 2);
     assert_eq!(world.gt_fails(&["pack", "verify"]).0, 2);
     assert_eq!(world.gt_fails(&["pack", "index", "work/a.txt"]).0, 2);
+    std::fs::write(world.path("c.pack"), &pack).unwrap();
+    let (code, words) = world.gt_fails(&["pack", "index", "c.pack", "-o", "not/there/c.idx"]);
+    assert!(code == 2 && words.contains("not/there"), "{words}");
+    assert!(!world.path("not").exists());
     let (code, words) = world.gt_fails(&["pack", "verify", "work/a.txt"]);
     assert!(code == 1 && words.contains("expected a pack"), "{words}");
+}
+
+#[test]
+fn a_list_may_be_read_in_part() {
+    let world = World::new();
+    world.repository("work");
+    // More lines than a pipe holds.
+    let mut input = Vec::new();
+    for n in 0..2000 {
+        write!(input, "blob\ndata <<.\n{n}\n.\n").unwrap();
+    }
+    let mut import = Command::new("git")
+        .args(["-C", "work", "-c", "fastimport.unpackLimit=1"])
+        .args(["fast-import", "--quiet"])
+        .current_dir(world.path("."))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    import.stdin.take().unwrap().write_all(&input).unwrap();
+    assert!(import.wait().unwrap().success());
+    let found = std::fs::read_dir(world.path("work/.git/objects/pack")).unwrap();
+    let mut packs = found.map(|e| e.unwrap().path());
+    let pack = packs.find(|p| p.extension().is_some_and(|e| e == "pack"));
+    let mut list = Command::new(env!("CARGO_BIN_EXE_gt"))
+        .args(["pack", "list"])
+        .arg(pack.unwrap())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 40];
+    std::io::Read::read_exact(&mut list.stdout.take().unwrap(), &mut line).unwrap();
+    let ended = list.wait_with_output().unwrap();
+    assert!(
+        ended.status.success() && ended.stderr.is_empty(),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn bundles_are_made_joined_and_taken_in() {
     let world = World::new();
     world.repository("work");
     let first = json(&world.gt(&["pack", "reel", "-C", "work", "-o", "first.bundle", "--json"]));
-    assert_eq!(first["recipe"], "gt3");
+    assert_eq!(first["recipe"], "gt4");
     let length = std::fs::metadata(world.path("first.bundle")).unwrap().len();
     assert_eq!(first["bytes"], length);
     let figures = world.gt(&["pack", "reel", "-C", "work"]);
@@ -48,6 +48,14 @@ fn bundles_are_made_joined_and_taken_in() {
     assert_eq!(code, 1, "{words}");
     let (code, _) = world.gt_fails(&["pack", "reel", "-C", "work", "--recipe", "other"]);
     assert_eq!(code, 2);
+    let (code, words) = world.gt_fails(&["pack", "reel", "-C", "work", "--since", "nobody"]);
+    assert!(code == 2 && words.contains("nobody"), "{words}");
+    // A name, and something else than it stands for.
+    let words = ["pack", "reel", "-C", "work", "--recipe", "gt4", "--depth"];
+    let (code, said) = world.gt_fails(&[&words[..], &["7"]].concat());
+    assert!(code == 2 && said.contains("100"), "{said}");
+    let named = json(&world.gt(&[&words[..], &["100", "--json"]].concat()));
+    assert_eq!(named["recipe"], "gt4");
     let flat = json(&world.gt(&["pack", "reel", "-C", "work", "--depth", "0", "--json"]));
     assert_eq!(
         (&flat["deltas"], &flat["recipe"]),
@@ -70,6 +78,18 @@ fn bundles_are_made_joined_and_taken_in() {
     assert_eq!(code, 1, "{words}");
     assert!(words.contains("twice"), "{words}");
     assert!(!world.path("x").exists());
+    // Refusals are told to programs too.
+    for words in [
+        &["pack", "splice", "first.bundle", "first.bundle", "-o", "x"][..],
+        &["pack", "reel", "-C", "work", "--since", "main", "v1"],
+    ] {
+        let words = [words, &["--json"]].concat();
+        let refused = world.run(env!("CARGO_BIN_EXE_gt"), &words);
+        assert_eq!(refused.status.code(), Some(1));
+        let told = json(&String::from_utf8(refused.stdout).unwrap());
+        assert_eq!(told["verdict"], "refused");
+        assert!(told["why"].as_str().unwrap().contains("expected"));
+    }
     let (code, words) = world.gt_fails(&["pack", "splice", "second.bundle", "-o", "x"]);
     assert_eq!(code, 1, "its base is not here: {words}");
 

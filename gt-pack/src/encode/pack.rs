@@ -3,7 +3,8 @@
 //!
 //! Of an object's candidates the one with the shortest delta is its base. Of a
 //! commit's, which are mostly text of its own, it is the one that takes the
-//! fewest bytes in the pack. And where a large blob of a later reel stands on
+//! fewest bytes in the pack. A base that takes a lot of making must have half of
+//! the object. And where a large blob of a later reel stands on
 //! one that is built from many versions, it passes by as many of them as its
 //! longer delta is worth: a KiB that nobody has to make for each byte.
 
@@ -50,6 +51,7 @@ pub(super) fn write(
         store: Store::new(repository, &plan, options.cache),
         depths: vec![UNKNOWN; plan.objects.len()],
         roots: (0..plan.objects.len() as u32).map(Base::inside).collect(),
+        costs: vec![0; plan.objects.len()],
         offsets: vec![0; plan.objects.len()],
         deltas: 0,
     };
@@ -76,7 +78,7 @@ pub(super) fn write(
     let (length, root) = sink.end()?;
     // What was needed for the work makes room for what is told of it.
     let (depths, roots, deltas) = (writer.depths, writer.roots, writer.deltas);
-    drop((writer.store, writer.offsets));
+    drop((writer.store, writer.offsets, writer.costs));
     Ok(Reel {
         header,
         length,
@@ -106,6 +108,8 @@ struct Writer<'a> {
     /// Of each object the one at the beginning of its chain: a whole one, or
     /// the first outside of the reel.
     roots: Vec<Base>,
+    /// Of each object, the bytes of all that are made to read it, in KiB.
+    costs: Vec<u32>,
     offsets: Vec<u64>,
     deltas: u64,
 }
@@ -129,10 +133,7 @@ struct Chosen {
 impl Chosen {
     /// Returns the length of the object.
     fn size(&self) -> u64 {
-        match &self.object {
-            Object::Whole(bytes) => bytes.len() as u64,
-            Object::Large(size) => *size,
-        }
+        self.object.size()
     }
 }
 
@@ -221,7 +222,11 @@ impl Writer<'_> {
             let Object::Whole(bytes) = self.store.fetch(base)? else {
                 continue;
             };
-            if let Some(delta) = delta(&bytes, target, limit) {
+            let most = match self.is_dear(base, target.len()) {
+                true => limit.min(recipe::longest_dear_delta(target.len())),
+                false => limit,
+            };
+            if let Some(delta) = delta(&bytes, target, most) {
                 // The next one has to be shorter.
                 limit = delta.len() - 1;
                 guess.delta = Some((base, delta));
@@ -306,6 +311,13 @@ impl Writer<'_> {
         (self.most > 0 && root.place().is_ok()).then_some(root)
     }
 
+    /// Tells whether a base takes a lot of making; not, as long as that is not
+    /// known. What earlier reels make of it is not counted.
+    fn is_dear(&self, base: Base, size: usize) -> bool {
+        let cost = base.place().map_or(0, |b| self.costs[b as usize]);
+        recipe::is_dear(u64::from(cost) << 10, size)
+    }
+
     fn depth(&self, base: Base) -> u32 {
         match base.place() {
             Ok(inside) => self.depths[inside as usize],
@@ -316,19 +328,30 @@ impl Writer<'_> {
     /// Makes the choice: the guess, unless a base that was supposed to be
     /// allowed turned out not to be.
     fn choose(&mut self, index: u32, object: Object, mut guess: Guess) -> Result<Chosen, Error> {
-        if guess.supposed.iter().any(|b| self.depth(*b) == self.most) {
+        let size = object.size();
+        // A longer delta than a dear base allows is never the shorter of two
+        // that one may take: only where it was taken is the choice another.
+        let is_commit = self.plan.objects.kind(index) == Kind::Commit;
+        let is_too_long = guess.delta.as_ref().is_some_and(|(base, delta)| {
+            delta.len() > recipe::longest_dear_delta(size as usize)
+                && self.is_dear(*base, size as usize)
+        });
+        if is_too_long && !is_commit || guess.supposed.iter().any(|b| self.depth(*b) == self.most) {
             guess = self.best(index, &object)?;
         }
         for candidate in self.plan.bases.of(index) {
             self.store.used(candidate);
         }
-        let (depth, root) = match &guess.delta {
-            None => (0, Base::inside(index)),
+        let (depth, root, before) = match &guess.delta {
+            None => (0, Base::inside(index), 0),
             Some((base, _)) => {
                 let root = base.place().map_or(*base, |b| self.roots[b as usize]);
-                (self.depth(*base) + 1, root)
+                let before = base.place().map_or(0, |b| self.costs[b as usize]);
+                (self.depth(*base) + 1, root, before)
             }
         };
+        let own = u32::try_from(size >> 10).unwrap_or(u32::MAX);
+        self.costs[index as usize] = before.saturating_add(own);
         self.depths[index as usize] = depth;
         self.roots[index as usize] = root;
         Ok(Chosen {

@@ -9,7 +9,7 @@ use super::delta::Differ;
 
 /// The name of the recipe that this crate encodes by. Any change of bytes is
 /// a new name.
-pub const RECIPE: &str = "gt3";
+pub const RECIPE: &str = "gt4";
 
 /// Most deltas that a reader applies to get one object.
 pub const MAX_DEPTH: u32 = 100;
@@ -44,6 +44,19 @@ pub(super) fn worth(saved: u64) -> u64 {
 /// Returns the length that a delta must not pass to be used.
 pub(super) fn longest_delta(size: usize) -> usize {
     size * 80 / 100 + 20
+}
+
+/// Tells whether there is much to make before an object of `size` bytes, where
+/// its base takes `cost` bytes of objects.
+pub(super) fn is_dear(cost: u64, size: usize) -> bool {
+    cost > 8 * size as u64 + (64 << 10)
+}
+
+/// Returns the length that a delta on such a base must not pass: where less
+/// than half of an object is found in its base, it is no version of it, and
+/// not worth a long way.
+pub(super) fn longest_dear_delta(size: usize) -> usize {
+    size / 2
 }
 
 /// Returns the length up to which a delta is so short that no better base is
@@ -108,6 +121,6 @@ mod tests {
     #[test]
     fn this_build_is_proven() {
         assert_eq!(sample_digest(), SAMPLE);
-        assert_eq!(proven(), Some("gt3"));
+        assert_eq!(proven(), Some("gt4"));
     }
 }

@@ -37,6 +37,14 @@ pub(super) enum Object {
 }
 
 impl Object {
+    /// Returns the length of the object.
+    pub(super) fn size(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64,
+            Self::Large(size) => *size,
+        }
+    }
+
     /// Returns the bytes in memory.
     pub(super) fn held(&self) -> usize {
         match self {

@@ -170,7 +170,8 @@ impl Reader<'_> {
                     comment = true;
                     continue;
                 }
-                b'\\' => match self.next()? {
+                // The end of the file is the end of a line.
+                b'\\' => match self.next().unwrap_or(b'\n') {
                     b'\n' => continue,
                     b't' => value.push(b'\t'),
                     b'b' => value.push(8),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::tree::Entry;
 use crate::{ObjectFormat, ObjectId};
 
 use super::id::Id;
@@ -21,41 +22,13 @@ impl Named {
     }
 }
 
-const DIRECTORY: u16 = 0o040_000;
-const LINK: u16 = 0o120_000;
-const COMMIT: u16 = 0o160_000;
+const DIRECTORY: u32 = 0o040_000;
+const LINK: u32 = 0o120_000;
+const COMMIT: u32 = 0o160_000;
+/// The bits of a mode that say what an entry is.
+const FORMAT: u32 = 0o170_000;
 /// The longest name that is taken without a word, in bytes.
 const LONGEST: usize = 4096;
-
-struct Entry<'a> {
-    /// Sixteen bits, as git holds it.
-    mode: u16,
-    padded: bool,
-    name: &'a [u8],
-    oid: &'a [u8],
-}
-
-/// Takes the next entry; `None` where the bytes are none.
-fn entry<'a>(rest: &mut &'a [u8], width: usize) -> Option<Entry<'a>> {
-    let space = rest.iter().position(|b| *b == b' ')?;
-    let digits = &rest[..space];
-    if digits.is_empty() || !digits.iter().all(|d| matches!(d, b'0'..=b'7')) {
-        return None;
-    }
-    let mode = digits
-        .iter()
-        .fold(0_u16, |mode, d| mode << 3 | u16::from(d - b'0'));
-    let after = &rest[space + 1..];
-    let end = after.iter().position(|b| *b == 0).filter(|end| *end > 0)?;
-    let oid = after.get(end + 1..end + 1 + width)?;
-    *rest = &after[end + 1 + width..];
-    Some(Entry {
-        mode,
-        padded: digits[0] == b'0',
-        name: &after[..end],
-        oid,
-    })
-}
 
 /// Checks a tree, and adds the special files that it names to `named`.
 pub(super) fn tree(
@@ -75,32 +48,33 @@ pub(super) fn tree(
     let mut seen = Seen::default();
     let mut before: Option<Entry<'_>> = None;
     let mut files = Vec::new();
-    while !rest.is_empty() {
-        let Some(entry) = entry(&mut rest, width) else {
-            report.note(Id::BadTree, "");
-            break;
-        };
+    let mut next = Entry::take(&mut rest, width);
+    let mut is_broken = next.is_none() && !rest.is_empty();
+    while let Some(entry) = next {
         // Git looks at the mode and the order of an entry when it has read
         // the next one; of a broken tree no more is said than git says.
-        let mut behind = rest;
-        let goes_on = behind.is_empty() || self::entry(&mut behind, width).is_some();
-        special(&entry, named, report);
-        seen.look(&entry);
-        if goes_on {
-            seen.look_at_mode(&entry, report.policy.is_strict());
+        next = Entry::take(&mut rest, width);
+        is_broken = next.is_none() && !rest.is_empty();
+        if entry.may_be_disguised() {
+            special(&entry, named, report);
         }
-        if let Some(before) = before.as_ref().filter(|_| goes_on) {
-            match order(before, &entry, &mut files) {
-                Order::Good => {}
-                Order::Wrong => {
+        seen.look(&entry);
+        if !is_broken {
+            seen.look_at_mode(&entry, report.policy.is_strict());
+            match before.map(|before| order(&before, &entry, &mut files)) {
+                None | Some(Order::Good) => {}
+                Some(Order::Wrong) => {
                     seen.unsorted.get_or_insert(entry.name);
                 }
-                Order::Twice => {
+                Some(Order::Twice) => {
                     seen.twice.get_or_insert(entry.name);
                 }
             }
         }
         before = Some(entry);
+    }
+    if is_broken {
+        report.note(Id::BadTree, "");
     }
     seen.tell(report);
 }
@@ -128,17 +102,19 @@ impl<'a> Seen<'a> {
                 slot(self).get_or_insert(name);
             }
         };
-        mark(|s| &mut s.null, entry.oid.iter().all(|b| *b == 0));
-        mark(|s| &mut s.full_path, name.contains(&b'/'));
-        mark(|s| &mut s.dot, name == b".");
-        mark(|s| &mut s.dotdot, name == b"..");
-        mark(|s| &mut s.dotgit, names::is_dotgit(name));
-        mark(|s| &mut s.padded, entry.padded);
+        mark(|s| &mut s.null, is_null(entry.oid));
+        mark(|s| &mut s.full_path, entry.has_slash());
+        mark(|s| &mut s.padded, entry.digits[0] == b'0');
         mark(|s| &mut s.large, name.len() > LONGEST);
+        if entry.may_be_disguised() {
+            mark(|s| &mut s.dot, name == b".");
+            mark(|s| &mut s.dotdot, name == b"..");
+            mark(|s| &mut s.dotgit, names::is_dotgit(name));
+        }
     }
 
     fn look_at_mode(&mut self, entry: &Entry<'a>, strict: bool) {
-        let usual = match entry.mode {
+        let usual = match kept(entry.mode) {
             0o100_755 | 0o100_644 | LINK | DIRECTORY | COMMIT => true,
             // Git wrote these in its first weeks.
             0o100_664 => !strict,
@@ -170,12 +146,7 @@ impl<'a> Seen<'a> {
 }
 
 fn special(entry: &Entry<'_>, named: &mut Named, report: &mut Report<'_>) {
-    let (name, is_link) = (entry.name, entry.mode & 0o170_000 == LINK);
-    // All such names, and the short ones of NTFS, begin so or have a tilde.
-    let looks = matches!(name.first(), Some(b'.' | 0x80..)) || name.contains(&b'~');
-    if !looks && !name.contains(&b'\\') {
-        return;
-    }
+    let (name, is_link) = (entry.name, entry.mode & FORMAT == LINK);
     let Some(oid) = ObjectId::from_bytes(entry.oid) else {
         return;
     };
@@ -201,6 +172,16 @@ fn special(entry: &Entry<'_>, named: &mut Named, report: &mut Report<'_>) {
     }
 }
 
+/// The sixteen bits of a mode that git keeps.
+fn kept(mode: u32) -> u32 {
+    mode & 0xffff
+}
+
+fn is_null(oid: &[u8]) -> bool {
+    // Nearly all ids end here.
+    oid[0] == 0 && oid.iter().all(|b| *b == 0)
+}
+
 enum Order {
     Good,
     Wrong,
@@ -213,7 +194,7 @@ enum Order {
 fn order<'a>(one: &Entry<'a>, two: &Entry<'a>, files: &mut Vec<&'a [u8]>) -> Order {
     let end = |entry: &Entry<'_>, at: usize| match entry.name.get(at) {
         Some(byte) => *byte,
-        None if entry.mode & 0o170_000 == DIRECTORY => b'/',
+        None if entry.mode & FORMAT == DIRECTORY => b'/',
         None => 0,
     };
     let below_slash = |byte: u8| byte > 0 && byte < b'/';

@@ -93,7 +93,7 @@ fn is_malformed(url: &[u8]) -> bool {
         Some(at) => (&place[..at], &place[at + 1..]),
         None => (&[][..], place),
     };
-    is_broken(user) || is_bad_place(host) && !scheme.eq_ignore_ascii_case(b"file") || {
+    is_broken(user) || is_bad_place(host, scheme.eq_ignore_ascii_case(b"file")) || {
         let (path, behind) = path.split_at(end(path, b"?#"));
         is_broken(path) || is_broken(behind) || climbs_out(path)
     }
@@ -105,11 +105,13 @@ fn is_broken(text: &[u8]) -> bool {
         .any(|(n, b)| *b == b'%' && escape(&text[n + 1..]).is_none())
 }
 
-fn is_bad_place(place: &[u8]) -> bool {
-    let bracket = place.iter().rposition(|b| *b == b']').unwrap_or(0);
-    let colon = place[bracket..].iter().position(|b| *b == b':');
-    let (host, port) = match colon {
-        Some(at) => (&place[..bracket + at], &place[bracket + at + 1..]),
+/// Of files the host may be left out, and then there is no port.
+fn is_bad_place(place: &[u8], is_file: bool) -> bool {
+    // The last colon, where no bracket closes behind it: a bracket that stays
+    // open is a letter of the host.
+    let last = place.iter().rposition(|b| matches!(b, b':' | b']'));
+    let (host, port) = match last.filter(|at| place[*at] == b':') {
+        Some(at) => (&place[..at], &place[at + 1..]),
         None => (place, &[][..]),
     };
     let in_host =
@@ -117,7 +119,10 @@ fn is_bad_place(place: &[u8]) -> bool {
     let digits = std::str::from_utf8(port).unwrap_or("x");
     let is_port = port.is_empty()
         || port.iter().all(u8::is_ascii_digit) && digits.parse::<u16>().is_ok_and(|n| n > 0);
-    host.is_empty() || !host.iter().all(in_host) || !is_port
+    match place.first() {
+        None | Some(b':') => !is_file || !port.is_empty(),
+        Some(_) => !host.iter().all(in_host) || !is_port,
+    }
 }
 
 /// Dots may be written as escapes.
@@ -168,6 +173,9 @@ mod tests {
             "file:///x",
             "/local",
             "https::https://example.org/",
+            "http://[::1/",
+            "http://h:0080/",
+            "http::file:///x",
             "",
         ] {
             assert!(!is_bad(url.as_bytes()), "{url}");
@@ -191,6 +199,9 @@ mod tests {
             "https://h/../x",
             "https://h/%2e%2E/x",
             "https://a b/",
+            "http://:80/",
+            "http::file://a b/",
+            "http::file://:80/",
         ] {
             assert!(is_bad(url.as_bytes()), "{url}");
         }

@@ -1,11 +1,15 @@
 //! What an object names, read out of its bytes.
 
+mod recent;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use gt_vfs::{ObjectFormat, ObjectId, disguise};
 
+use self::recent::Recent;
 use crate::kind::Kind;
+use crate::tree::Entry;
 use crate::verify::{Seen, Visitor};
 
 /// Gathers what the objects of a pack name, while they are verified. Each
@@ -15,6 +19,8 @@ pub(super) struct Links {
     format: ObjectFormat,
     shards: Vec<Mutex<HashMap<ObjectId, Named>>>,
     parents: Mutex<Vec<ObjectId>>,
+    /// One for each thread that is at work, while it is.
+    recent: Mutex<Vec<Recent>>,
 }
 
 /// An object that others name.
@@ -45,6 +51,7 @@ impl Links {
             format,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             parents: Mutex::default(),
+            recent: Mutex::default(),
         }
     }
 
@@ -85,14 +92,20 @@ impl Visitor for Links {
             (_, content) => content.unwrap_or_default(),
         };
         let from = seen.oid;
-        each_link(self.format, seen.kind, content, |link| match link {
+        let mut recent = lock(&self.recent).pop().unwrap_or_default();
+        let read = each_link(self.format, seen.kind, content, |link| match link {
             Link::Parent(to) => {
                 self.name(from, to, Kind::Commit);
                 lock(&self.parents).push(to);
             }
-            Link::To(kind, to) => self.name(from, to, kind),
-        })
-        .map_err(String::from)
+            Link::To(kind, to) => {
+                if !recent.knows(from, &to, bit(kind)) {
+                    self.name(from, to, kind);
+                }
+            }
+        });
+        lock(&self.recent).push(recent);
+        read.map_err(String::from)
     }
 }
 
@@ -161,44 +174,50 @@ fn tree(
     mut show: impl FnMut(Link),
 ) -> Result<(), &'static str> {
     while !rest.is_empty() {
-        let cut = |rest: &[u8], at: u8| rest.iter().position(|b| *b == at);
-        let space = cut(rest, b' ').ok_or("expected a tree entry to begin with its mode")?;
-        let mode = octal(&rest[..space]).ok_or("expected the mode of a tree entry in octal")?;
-        rest = &rest[space + 1..];
-        let end = cut(rest, 0).ok_or("expected the name of a tree entry to end")?;
-        let name = &rest[..end];
-        check_name(name)?;
-        let oid = rest
-            .get(end + 1..end + 1 + format.raw_len())
-            .and_then(ObjectId::from_bytes)
-            .ok_or("expected a tree entry to end with an object id")?;
-        rest = &rest[end + 1 + format.raw_len()..];
-        match mode >> 12 {
-            0o04 => show(Link::To(Kind::Tree, oid)),
-            0o10 | 0o12 => show(Link::To(Kind::Blob, oid)),
-            // A commit of another repository: no link.
-            0o16 => {}
-            _ => return Err("expected the mode of a file, link, folder or submodule"),
+        let entry = Entry::take(&mut rest, format.raw_len()).ok_or_else(|| fault(rest))?;
+        if entry.digits.len() > DIGITS {
+            return Err(MODE);
         }
+        if entry.has_slash() || entry.may_be_disguised() {
+            check_name(entry.name)?;
+        }
+        let kind = match entry.mode >> 12 {
+            0o04 => Kind::Tree,
+            0o10 | 0o12 => Kind::Blob,
+            // A commit of another repository: no link.
+            0o16 => continue,
+            _ => return Err("expected the mode of a file, link, folder or submodule"),
+        };
+        let oid = ObjectId::from_bytes(entry.oid).ok_or(OID)?;
+        show(Link::To(kind, oid));
     }
     Ok(())
 }
 
-fn octal(digits: &[u8]) -> Option<u32> {
-    if digits.is_empty() || digits.len() > 7 {
-        return None;
+/// The longest mode, with zeros in front.
+const DIGITS: usize = 7;
+const MODE: &str = "expected the mode of a tree entry in octal";
+const OID: &str = "expected a tree entry to end with an object id";
+
+/// Says why there is no entry at the beginning of these bytes.
+fn fault(rest: &[u8]) -> &'static str {
+    let cut = |rest: &[u8], at: u8| rest.iter().position(|b| *b == at);
+    let Some(space) = cut(rest, b' ') else {
+        return "expected a tree entry to begin with its mode";
+    };
+    if space == 0 || !rest[..space].iter().all(|b| matches!(b, b'0'..=b'7')) {
+        return MODE;
     }
-    digits.iter().try_fold(0, |mode, digit| match digit {
-        b'0'..=b'7' => Some(mode << 3 | u32::from(digit - b'0')),
-        _ => None,
-    })
+    match cut(&rest[space + 1..], 0) {
+        None => "expected the name of a tree entry to end",
+        Some(0) => "expected a name in a tree, got an empty one",
+        Some(_) => OID,
+    }
 }
 
 /// A tree of these names, checked out, would write where it must not.
 fn check_name(name: &[u8]) -> Result<(), &'static str> {
-    if name.is_empty() {
-        Err("expected a name in a tree, got an empty one")
-    } else if name == b"." || name == b".." {
+    if name == b"." || name == b".." {
         Err("expected a name in a tree, got a step in the folder tree")
     } else if name.contains(&b'/') {
         Err("expected a name in a tree, got one with a separator")

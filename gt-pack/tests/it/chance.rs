@@ -1,12 +1,13 @@
 //! Packs by chance, most of them with a fault, judged by git as well. The dice
 //! fall alike in every run.
 
-use gt_pack::entry::EntryKind;
-use gt_pack::hash::FileHasher;
+use std::io::Write;
+
+use gt_pack::hash::{FileHasher, object_id};
 use gt_pack::verify::Error;
 use gt_pack::{Kind, Limits, ObjectFormat, index};
 
-use crate::crafted::{Maker, Pack, delta, zlib};
+use crate::crafted::{Maker, Pack, varint, zlib};
 use crate::git::Git;
 
 struct Dice(u64);
@@ -55,9 +56,20 @@ enum Fault {
     Sum,
     Preset,
     NoBase,
+    Members,
+    Header,
+    Block,
+    Far,
+    Itself,
+    OtherKind,
+    Round,
+    NoResult,
+    Size64,
+    Padded,
+    Again,
 }
 
-const FAULTS: [Fault; 22] = [
+const FAULTS: [Fault; 33] = [
     Fault::None,
     Fault::None,
     Fault::None,
@@ -80,6 +92,26 @@ const FAULTS: [Fault; 22] = [
     Fault::Sum,
     Fault::Preset,
     Fault::NoBase,
+    Fault::Members,
+    Fault::Header,
+    Fault::Block,
+    Fault::Far,
+    Fault::Itself,
+    Fault::OtherKind,
+    Fault::Round,
+    Fault::NoResult,
+    Fault::Size64,
+    Fault::Padded,
+    Fault::Again,
+];
+
+const KINDS: [Kind; 6] = [
+    Kind::Blob,
+    Kind::Blob,
+    Kind::Blob,
+    Kind::Tree,
+    Kind::Commit,
+    Kind::Tag,
 ];
 
 /// Returns instructions for a delta on `base`, and what they make.
@@ -94,15 +126,84 @@ fn instructions(dice: &mut Dice, base: &[u8]) -> (Vec<u8>, Vec<u8>) {
             result.extend_from_slice(&new);
         } else {
             let from = dice.below(base.len());
-            let length = 1 + dice.below(base.len() - from);
-            // Offset and length in two bytes each.
-            words.extend_from_slice(&[0x80 | 1 | 2 | 16 | 32]);
-            words.extend_from_slice(&(from as u16).to_le_bytes());
-            words.extend_from_slice(&(length as u16).to_le_bytes());
+            let mut length = 1 + dice.below(base.len() - from);
+            if base.len() - from > 0x1_0000 {
+                // Written as no length at all.
+                length = 0x1_0000;
+            }
+            copy(dice, from, length, &mut words);
             result.extend_from_slice(&base[from..from + length]);
         }
     }
     (words, result)
+}
+
+/// Writes a copy; bytes of it that are 0 may be left out, or not.
+fn copy(dice: &mut Dice, from: usize, length: usize, words: &mut Vec<u8>) {
+    let at = words.len();
+    words.push(0x80);
+    let fields = [&from.to_le_bytes()[..4], &length.to_le_bytes()[..2]].concat();
+    for (n, byte) in fields.into_iter().enumerate() {
+        if byte != 0 || length != 0x1_0000 && dice.below(3) == 0 {
+            words[at] |= 1 << n;
+            words.push(byte);
+        }
+    }
+}
+
+/// A number with so many bytes more than it needs.
+fn padded(number: u64, more: usize, out: &mut Vec<u8>) {
+    varint(number, out);
+    for _ in 0..more {
+        *out.last_mut().unwrap() |= 0x80;
+        out.push(0);
+    }
+}
+
+/// The number of a kind and a size, which may be padded too.
+fn head(number: u8, size: u64, more: usize) -> Vec<u8> {
+    let mut out = vec![number << 4 | size as u8 & 15];
+    if size >> 4 > 0 || more > 0 {
+        out[0] |= 0x80;
+        padded(size >> 4, more.saturating_sub(1), &mut out);
+    }
+    out
+}
+
+/// The distance to a base, as an entry says it.
+fn distance_bytes(mut distance: u64) -> Vec<u8> {
+    let mut out = vec![distance as u8 & 0x7f];
+    distance >>= 7;
+    while distance > 0 {
+        distance -= 1;
+        out.insert(0, distance as u8 & 0x7f | 0x80);
+        distance >>= 7;
+    }
+    out
+}
+
+/// A stream in one of the many ways there are.
+fn stream(dice: &mut Dice, content: &[u8]) -> Vec<u8> {
+    let level = dice.below(10) as u32;
+    match dice.below(4) {
+        0 => {
+            // Blocks of few bytes each, and empty ones.
+            let level = flate2::Compression::new(level);
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
+            for piece in content.chunks(1 + dice.below(100)) {
+                encoder.write_all(piece).unwrap();
+                encoder.flush().unwrap();
+            }
+            encoder.finish().unwrap()
+        }
+        1 => {
+            let mut stream = zlib(content, level);
+            let empty = [0, 0, 0, 0xff, 0xff].repeat(dice.below(4));
+            stream.splice(2..2, empty);
+            stream
+        }
+        _ => zlib(content, level),
+    }
 }
 
 fn sealed(format: ObjectFormat, mut bytes: Vec<u8>) -> Vec<u8> {
@@ -126,18 +227,34 @@ fn pack(dice: &mut Dice, format: ObjectFormat) -> (Fault, Pack) {
         },
         ..Maker::new()
     };
-    let mut objects: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut objects: Vec<(u64, Kind, Vec<u8>)> = Vec::new();
     let mut entries = Vec::new();
     for n in 0..count {
         let hit = |which| n == victim && fault == which;
         let begin = maker.at();
-        let (mut kind, content, object) = if objects.is_empty() || dice.below(3) == 0 {
-            let length = dice.below(300);
-            let content = dice.bytes(length);
-            (EntryKind::Whole(Kind::Blob), content.clone(), content)
+        let mut bytes;
+        let (content, kind, object) = if objects.is_empty() || dice.below(3) == 0 {
+            let kind = KINDS[dice.below(KINDS.len())];
+            let content = match dice.below(10) {
+                0 => Vec::new(),
+                1 => vec![dice.below(256) as u8; 70_000 + n],
+                _ => {
+                    let length = dice.below(300);
+                    dice.bytes(length)
+                }
+            };
+            bytes = vec![kind.pack_type() << 4];
+            if hit(Fault::Type) {
+                // No kind has the number 0 or 5.
+                bytes = vec![[0, 5 << 4][dice.below(2)]];
+            }
+            (content.clone(), kind, content)
         } else {
-            let (place, base) = objects[dice.below(objects.len())].clone();
-            let (mut words, object) = instructions(dice, &base);
+            let (place, kind, base) = objects[dice.below(objects.len())].clone();
+            let (mut words, mut object) = instructions(dice, &base);
+            if hit(Fault::NoResult) {
+                (words, object) = (Vec::new(), Vec::new());
+            }
             let (mut before, mut after) = (base.len(), object.len());
             if hit(Fault::BaseSize) {
                 before = dice.beside(before);
@@ -145,44 +262,73 @@ fn pack(dice: &mut Dice, format: ObjectFormat) -> (Fault, Pack) {
             if hit(Fault::ResultSize) {
                 after = dice.beside(after);
             }
+            if hit(Fault::Size64) {
+                before += 1 << 32;
+            }
             if hit(Fault::CopyBeyond) {
-                words.extend_from_slice(&[0x80 | 1 | 2 | 16]);
-                words.extend_from_slice(&(base.len() as u16).to_le_bytes());
-                words.push(1);
+                copy(dice, base.len(), 1, &mut words);
                 after += 1;
             }
             if hit(Fault::Opcode) {
                 words.push(0);
             }
-            let mut words = delta(before as u64, after as u64, &words);
+            let mut content = Vec::new();
+            padded(before as u64, dice.below(3), &mut content);
+            padded(after as u64, dice.below(3), &mut content);
+            content.extend_from_slice(&words);
             if hit(Fault::NoDelta) {
-                words.truncate(dice.below(2));
+                content.truncate(dice.below(2));
             }
-            let mut distance = begin - place;
-            if hit(Fault::Distance) {
-                distance = match dice.below(4) {
-                    0 => 0,
-                    1 => begin - dice.below(13) as u64,
-                    2 => begin + 1 + dice.below(1000) as u64,
-                    _ => distance.saturating_sub(1 + dice.below(3) as u64),
-                };
-            }
-            let kind = if named {
-                let mut id = maker.id(&base);
+            if named {
+                let mut id = object_id(format, kind, &base).unwrap();
                 if hit(Fault::NoBase) {
                     id = maker.id(b"of no pack");
                 }
-                EntryKind::RefDelta(id)
+                if hit(Fault::Itself) {
+                    id = object_id(format, kind, &object).unwrap();
+                }
+                if hit(Fault::OtherKind) {
+                    let kind = KINDS[dice.below(KINDS.len())];
+                    id = object_id(format, kind, &base).unwrap();
+                }
+                bytes = vec![7 << 4];
+                bytes.extend_from_slice(id.as_bytes());
             } else {
-                EntryKind::OfsDelta(distance)
-            };
-            (kind, words, object)
+                let mut distance = begin - place;
+                if hit(Fault::Distance) {
+                    distance = match dice.below(4) {
+                        0 => 0,
+                        1 => begin - dice.below(13) as u64,
+                        2 => begin + 1 + dice.below(1000) as u64,
+                        _ => distance.saturating_sub(1 + dice.below(3) as u64),
+                    };
+                }
+                bytes = vec![6 << 4];
+                bytes.extend(distance_bytes(distance));
+                if hit(Fault::Far) {
+                    // Far beyond, one bit too many, and without end.
+                    let far = [1_usize, 8, 9, 10, 20][dice.below(5)];
+                    bytes = [&[6 << 4][..], &vec![0xff; far], &[0x7f]].concat();
+                }
+            }
+            (content, kind, object)
         };
-        let mut size = content.len();
+        let mut size = content.len() as u64;
         if hit(Fault::Size) {
-            size = dice.beside(size);
+            size = dice.beside(content.len()) as u64;
         }
-        let mut stream = zlib(&content, dice.below(10) as u32);
+        let mut more = dice.below(6).saturating_sub(3);
+        if hit(Fault::Padded) {
+            // Up to all that 64 bits take.
+            more = 10
+                - (64 - (size >> 4).leading_zeros() as usize)
+                    .div_ceil(7)
+                    .max(1);
+        }
+        // The number of the kind and the size stand before what names a base.
+        let first = head(bytes[0] >> 4, size, more);
+        bytes.splice(..1, first);
+        let mut stream = stream(dice, &content);
         let last = stream.len() - 1;
         if hit(Fault::Adler) {
             stream[last] ^= 1;
@@ -191,41 +337,54 @@ fn pack(dice: &mut Dice, format: ObjectFormat) -> (Fault, Pack) {
             let more = 1 + dice.below(3);
             stream.extend(dice.bytes(more));
         }
+        if hit(Fault::Members) {
+            let second = [&b""[..], b"x", &content][dice.below(3)];
+            stream.extend(zlib(second, 6));
+        }
         if hit(Fault::StreamCut) {
             stream.truncate(last - dice.below(last.min(5)));
         }
-        if hit(Fault::Preset) {
-            // The flag, and a sum of the header that holds.
-            stream[1] |= 0x20;
-            stream[1] &= 0xe0;
-            let rest = (u16::from(stream[0]) << 8 | u16::from(stream[1])) % 31;
-            stream[1] += 31 - rest as u8;
+        if hit(Fault::Block) {
+            // No block has this number.
+            stream[2] |= 6;
         }
-        if !matches!(kind, EntryKind::Whole(_)) && named {
-            entries.push((kind, size as u64, stream));
+        if hit(Fault::Header) || hit(Fault::Preset) {
+            // Another window or way, or the flag; and a sum that holds.
+            stream[0] = dice.below(256) as u8;
+            stream[1] &= 0xc0;
+            if hit(Fault::Preset) {
+                (stream[0], stream[1]) = (0x78, stream[1] | 0x20);
+            }
+            let rest = (u16::from(stream[0]) << 8 | u16::from(stream[1])) % 31;
+            stream[1] += ((31 - rest) % 31) as u8;
+        }
+        bytes.extend(stream);
+        if bytes[0] & 0x70 == 7 << 4 {
+            entries.push(bytes);
         } else if named {
             // Anywhere among the deltas.
             let place = dice.below(entries.len() + 1);
-            entries.insert(place, (kind, size as u64, stream));
+            entries.insert(place, bytes);
         } else {
-            let odd = hit(Fault::Type) && matches!(kind, EntryKind::Whole(_));
-            kind = if odd {
-                EntryKind::Whole(Kind::Tag)
-            } else {
-                kind
-            };
-            let at = maker.body.len();
-            maker = maker.raw(kind, size as u64, &stream);
-            if odd {
-                // No kind has the number 0 or 5.
-                let byte = &mut maker.body[at];
-                *byte = *byte & 0x8f | [0, 5 << 4][dice.below(2)];
-            }
+            maker = maker.bytes(&bytes);
         }
-        objects.push((begin, object));
+        objects.push((begin, kind, object));
     }
-    for (kind, size, stream) in entries {
-        maker = maker.raw(kind, size, &stream);
+    if fault == Fault::Round {
+        let (one, two) = (dice.bytes(9), dice.bytes(9));
+        for (base, object) in [(&one, &two), (&two, &one)] {
+            let content = [&[9, 9, 9][..], object].concat();
+            let id = maker.id(base);
+            let bytes = [&head(7, 12, 0)[..], id.as_bytes(), &zlib(&content, 6)].concat();
+            entries.push(bytes);
+        }
+    }
+    for bytes in &entries {
+        maker = maker.bytes(bytes);
+    }
+    if let Some((_, kind, object)) = objects.first().filter(|_| fault == Fault::Again) {
+        let first = head(kind.pack_type(), object.len() as u64, 0);
+        maker = maker.bytes(&[first, zlib(object, 6)].concat());
     }
     if fault == Fault::Count {
         maker.count = dice.beside(maker.count as usize) as u32;

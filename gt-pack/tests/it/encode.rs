@@ -278,7 +278,7 @@ fn golden_reels() {
         lines += &format!("chain-{n} {} {}\n", reel.length, reel.root);
     }
     lines += &large_files();
-    assert_eq!(lines, include_str!("../golden/gt3.golden"));
+    assert_eq!(lines, include_str!("../golden/gt4.golden"));
 
     let packed = Git::bare();
     let source = loose.path().to_str().unwrap();

@@ -31,14 +31,18 @@ fn git_says(git: &Git, kind: Kind, content: &[u8]) -> Vec<Id> {
     ids.into_iter().filter(|id| !missing.contains(id)).collect()
 }
 
-fn ours(kind: Kind, content: &[u8]) -> Vec<Id> {
-    let oid = hash::object_id(ObjectFormat::Sha1, kind, content).unwrap();
+fn ours(format: ObjectFormat, kind: Kind, content: &[u8]) -> Vec<Id> {
+    let oid = hash::object_id(format, kind, content).unwrap();
     let found = fsck::object(&Policy::strict(), &oid, kind, content);
     found.iter().map(|f| f.id).collect()
 }
 
 fn same(git: &Git, kind: Kind, content: &[u8]) -> Vec<Id> {
-    let (theirs, mut ours) = (git_says(git, kind, content), ours(kind, content));
+    same_in(git, ObjectFormat::Sha1, kind, content)
+}
+
+fn same_in(git: &Git, format: ObjectFormat, kind: Kind, content: &[u8]) -> Vec<Id> {
+    let (theirs, mut ours) = (git_says(git, kind, content), ours(format, kind, content));
     if kind != Kind::Tree {
         // Git stops here at whatever it says first, also a warning.
         ours.truncate(1);
@@ -262,22 +266,39 @@ fn trees_as_git_finds_them() {
 
 #[test]
 fn any_altered_object_as_git_finds_it() {
-    let git = Git::bare();
+    altered(ObjectFormat::Sha1);
+}
+
+#[test]
+fn any_altered_object_of_sha256_as_git_finds_it() {
+    altered(ObjectFormat::Sha256);
+}
+
+fn altered(format: ObjectFormat) {
+    let git = Git::empty();
+    git.run(["init", "-q", "--bare", &format!("--object-format={format}")]);
+    let longer = |text: &str| match format {
+        ObjectFormat::Sha256 => text
+            .replace(ONE, &"1".repeat(64))
+            .replace(&"2".repeat(40), &"2".repeat(64)),
+        _ => text.to_owned(),
+    };
+    let (commit, tag, one) = (longer(COMMIT), longer(TAG), longer(ONE));
     let mut state = 7_u32;
     let mut draw = |below: usize| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) as usize % below
     };
     let plain = tree(&[
-        ("100644", b"a", ONE),
-        ("40000", b"b.c", ONE),
-        ("120000", b"b0", ONE),
+        ("100644", b"a", &one),
+        ("40000", b"b.c", &one),
+        ("120000", b"b0", &one),
     ]);
     let rounds: usize = std::env::var("GT_ROUNDS").map_or(150, |n| n.parse().unwrap());
     for n in 0..rounds {
         let (kind, mut bytes) = match n % 3 {
-            0 => (Kind::Commit, COMMIT.as_bytes().to_vec()),
-            1 => (Kind::Tag, TAG.as_bytes().to_vec()),
+            0 => (Kind::Commit, commit.as_bytes().to_vec()),
+            1 => (Kind::Tag, tag.as_bytes().to_vec()),
             _ => (Kind::Tree, plain.clone()),
         };
         for _ in 0..=draw(2) {
@@ -289,7 +310,7 @@ fn any_altered_object_as_git_finds_it() {
                 _ => drop(bytes.remove(at)),
             }
         }
-        same(&git, kind, &bytes);
+        same_in(&git, format, kind, &bytes);
     }
 }
 
@@ -347,6 +368,16 @@ fn gitmodules_as_git_finds_them() {
         "1http://x",
         "https://h/a/../../b",
         "https://h:65536/",
+        "http://[::1/",
+        "http://]/",
+        "http://:80/",
+        "http://h:0080/",
+        "http://h:00/",
+        "http::file://:80/x",
+        "http::file://:/x",
+        "http::file://a b/",
+        "http::file://h:80/",
+        "http::file:///x",
     ] {
         blobs.push(format!(
             "[submodule \"a\"]\n\tpath = a\n\turl = \"{url}\"\n"
@@ -404,6 +435,8 @@ fn gitmodules_as_git_finds_them() {
         "\0",
         "[submodule \"a\nb\"]\nurl = x\n",
         "[submodule \"a\"]\nurl = x\\\n-y\n",
+        "[submodule \"a\"]\nurl = -x\\",
+        "[submodule \"a\"]\nurl = \"-x\\",
     ] {
         blobs.push(text.into());
     }

@@ -18,6 +18,13 @@ use crate::files;
 /// See [`super::run`].
 pub(super) fn run(env: &mut Env, words: &Index) -> Result<(), Failure> {
     let idx = env.cwd.join(output(words)?);
+    // A folder that is not there is a slip of the pen.
+    if let Some(folder) = idx.parent().filter(|folder| !folder.is_dir()) {
+        return Err(Failure::Broken(format!(
+            "expected a folder, got none at {}",
+            folder.display()
+        )));
+    }
     let outcome = read(env, &words.file, &words.reading, &NoVisitor);
     let (opened, verified) = told(env, &words.reading, outcome)?;
     if opened.bundle.is_some() {

@@ -9,7 +9,7 @@ use gt_pack::repository::{GitRepository, Repository as _};
 use serde_json::json;
 
 use super::out::Out;
-use super::{Failure, Shown, broken, refused};
+use super::{Failure, Shown, broken, refused, told_if};
 use crate::Env;
 use crate::args::pack::Reel as Words;
 use crate::git::Git;
@@ -23,6 +23,12 @@ use crate::verb::git_at;
 /// [`Failure::Refused`] where there is nothing that the revisions do not hold,
 /// and what stands in the way.
 pub(super) fn run(env: &mut Env, words: &Words) -> Result<(), Failure> {
+    let outcome = make(env, words);
+    let reel = told_if(env, words.json, outcome)?;
+    tell(env, words, &reel)
+}
+
+fn make(env: &mut Env, words: &Words) -> Result<Reel, Failure> {
     if let Some(name) = words
         .recipe
         .as_deref()
@@ -31,6 +37,13 @@ pub(super) fn run(env: &mut Env, words: &Words) -> Result<(), Failure> {
         let known = encode::RECIPE;
         return Err(Failure::Broken(format!(
             "expected the recipe {known}, got {name:?}"
+        )));
+    }
+    let depth = words.depth.filter(|depth| *depth != encode::MAX_DEPTH);
+    if let (Some(name), Some(depth)) = (&words.recipe, depth) {
+        let most = encode::MAX_DEPTH;
+        return Err(Failure::Broken(format!(
+            "expected the depth {most} of the recipe {name}, got {depth}"
         )));
     }
     let git = git_at(env, words.repository.as_deref());
@@ -78,7 +91,7 @@ pub(super) fn run(env: &mut Env, words: &Words) -> Result<(), Failure> {
     if let Some(out) = out {
         out.keep()?;
     }
-    tell(env, words, &reel)
+    Ok(reel)
 }
 
 /// Returns all that the revisions reach. How deep their objects lie in another
@@ -86,6 +99,13 @@ pub(super) fn run(env: &mut Env, words: &Words) -> Result<(), Failure> {
 fn held(git: &Git, since: &[String]) -> Result<Known, Failure> {
     if since.is_empty() {
         return Ok(Known::default());
+    }
+    // A name that means nothing is a slip of the pen.
+    for name in since {
+        let object = format!("{name}^{{object}}");
+        let words = ["rev-parse", "--verify", "--quiet", "--end-of-options"];
+        git.ask(words.into_iter().chain([object.as_str()]))
+            .map_err(|_| Failure::Broken(format!("expected a revision, got {name:?}")))?;
     }
     let mut words = vec![
         "rev-list",

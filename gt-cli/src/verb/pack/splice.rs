@@ -3,13 +3,13 @@
 use std::io::{BufWriter, Write as _};
 
 use gt_pack::Limits;
-use gt_pack::splice::{self, Part};
+use gt_pack::splice::{self, Part, Spliced};
 use gt_pack::spool::Spool;
 use serde_json::json;
 
 use super::out::Out;
 use super::outside::Outside;
-use super::{Failure, Shown, broken, refused};
+use super::{Failure, Shown, broken, refused, told_if};
 use crate::Env;
 use crate::args::pack::Splice;
 use crate::meter::size;
@@ -19,6 +19,26 @@ use crate::meter::size;
 /// # Errors
 /// [`Failure::Refused`] where one is not good or an object stands in two.
 pub(super) fn run(env: &mut Env, words: &Splice) -> Result<(), Failure> {
+    let outcome = join(env, words);
+    let spliced = told_if(env, words.json, outcome)?;
+    let (objects, bytes, root) = (spliced.pack.entries.len(), spliced.length, spliced.root);
+    let count = words.bundles.len();
+    if words.json {
+        let value = json!({
+            "objects": objects, "bytes": bytes, "root": root.to_string(), "parts": count,
+            "tips": spliced.header.tips.len(), "prerequisites": spliced.header.prerequisites.len(),
+        });
+        return writeln!(env.stdout, "{value}").map_err(broken);
+    }
+    let bytes = size(bytes);
+    writeln!(
+        env.stdout,
+        "{root}: {objects} objects of {count} bundles in {bytes}"
+    )
+    .map_err(broken)
+}
+
+fn join(env: &mut Env, words: &Splice) -> Result<Spliced, Failure> {
     let mut files = Vec::new();
     for path in &words.bundles {
         let file = Spool::open(&env.cwd.join(path));
@@ -47,20 +67,7 @@ pub(super) fn run(env: &mut Env, words: &Splice) -> Result<(), Failure> {
     writer.flush().map_err(broken)?;
     drop(writer);
     out.keep()?;
-    let (objects, bytes, root) = (spliced.pack.entries.len(), spliced.length, spliced.root);
-    if words.json {
-        let value = json!({
-            "objects": objects, "bytes": bytes, "root": root.to_string(), "parts": parts.len(),
-            "tips": spliced.header.tips.len(), "prerequisites": spliced.header.prerequisites.len(),
-        });
-        return writeln!(env.stdout, "{value}").map_err(broken);
-    }
-    let (count, bytes) = (parts.len(), size(bytes));
-    writeln!(
-        env.stdout,
-        "{root}: {objects} objects of {count} bundles in {bytes}"
-    )
-    .map_err(broken)
+    Ok(spliced)
 }
 
 fn named(e: splice::Error, what: &str) -> Failure {
