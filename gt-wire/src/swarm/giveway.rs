@@ -19,7 +19,12 @@ impl Swarm {
         let wanted = self.book.rank(addr)?;
         let idle = self.links.values().filter(|link| {
             let since = self.now.saturating_sub(link.useful_at.max(link.opened));
-            link.errands.is_none() && since >= IDLE && !self.book.is_wish(link.addr)
+            // Those that we chose ourselves stay: strangers who can be found
+            // at good addresses could have all of us to themselves otherwise.
+            !link.outgoing
+                && link.errands.is_none()
+                && since >= IDLE
+                && !self.book.is_wish(link.addr)
         });
         let ranked = idle.filter_map(|link| Some((self.book.rank(link.addr)?, link.conn)));
         let (least, conn) = ranked.min()?;
@@ -98,6 +103,14 @@ mod tests {
         let (mut swarm, all) = full(|all| vec![all[5], all[2], all[8]]);
         let ended = connect(&mut swarm, Duration::from_secs(14), 4, all[9]);
         assert_eq!(ended, [(4, Reason::Full)]);
+    }
+
+    #[test]
+    fn whom_we_called_stays() {
+        let (mut swarm, all) = full(|all| vec![all[5], all[2], all[8]]);
+        swarm.now = LATER;
+        swarm.links.get_mut(&ConnId(2)).unwrap().outgoing = true;
+        assert_eq!(swarm.gives_way(all[9]), Some(ConnId(1)));
     }
 
     #[test]
