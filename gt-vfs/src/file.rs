@@ -16,7 +16,8 @@ pub trait ReadAt: Send + Sync {
     ///
     /// # Errors
     /// What the backend meets; [`io::ErrorKind::NotFound`] where the bytes
-    /// were taken away since the file was opened.
+    /// were taken away since the file was opened, and
+    /// [`io::ErrorKind::InvalidData`] where they are seen to be others.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
 
     /// Lends `length` bytes at `offset` without a copy, where the backend

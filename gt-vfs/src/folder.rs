@@ -146,8 +146,8 @@ impl Vfs for Folder {
                 format!("expected a regular file, got something else at {path}"),
             ));
         }
-        let size = meta.len();
-        Ok(Box::new(Whole { file, size }))
+        let (size, stamp) = (meta.len(), Stamp::of(&file)?);
+        Ok(Box::new(Whole { file, size, stamp }))
     }
 
     fn create(&self, path: &VPath, size: u64) -> io::Result<Box<dyn WriteAt>> {
@@ -231,9 +231,26 @@ fn entry_of(path: VPath, stat: &rustix::fs::Stat) -> Entry {
     }
 }
 
+/// When a file was last written or otherwise changed, and its length.
+#[derive(PartialEq, Eq)]
+struct Stamp(i64, i64, i64);
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let stat = rustix::fs::fstat(file)?;
+        let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+        Ok(Self(stat.st_mtime, nanos, stat.st_size))
+    }
+}
+
+/// A whole file. It is read by those who know what it should hold, some of them
+/// for weeks: once somebody has written to it, no more is read than from one
+/// that was taken away. (A file that is replaced by another of its name goes on
+/// as it was, for whoever has it open.)
 struct Whole {
     file: File,
     size: u64,
+    stamp: Stamp,
 }
 
 impl ReadAt for Whole {
@@ -242,7 +259,16 @@ impl ReadAt for Whole {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        read_inside(&self.file, self.size, offset, buf)
+        let read = read_inside(&self.file, self.size, offset, buf)?;
+        // Afterwards: what was read before a change is as good as ever.
+        if Stamp::of(&self.file)? != self.stamp {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "expected the file as it was when it was opened, \
+                 but somebody has written to it since",
+            ));
+        }
+        Ok(read)
     }
 
     fn lend(&self, _offset: u64, _length: usize) -> Option<Bytes> {
@@ -494,6 +520,34 @@ mod tests {
         for none in ["a", "a/link", "a/c", "b/c"] {
             assert_eq!(vfs.entry(&path(none)).unwrap(), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_written_to_is_read_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = VPath::parse(b"a").unwrap();
+        let vfs = Folder::open(dir.path()).unwrap();
+        let at = vfs.path_of(&path);
+        std::fs::write(&at, "before").unwrap();
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+        File::open(&at).unwrap().set_modified(long_ago).unwrap();
+        let reader = vfs.open(&path).unwrap();
+        let mut back = [0; 6];
+        assert_eq!(reader.read_at(0, &mut back).unwrap(), 6);
+        // In place, as many editors do it, and the length stays.
+        let file = std::fs::OpenOptions::new().write(true).open(&at).unwrap();
+        file.write_all_at(b"B", 0).unwrap();
+        let refused = reader.read_at(0, &mut back).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
+        // Whoever opens it now has another file before him.
+        let reader = vfs.open(&path).unwrap();
+        assert_eq!(reader.read_at(0, &mut back).unwrap(), 6);
+        assert_eq!(&back, b"Before");
+        // Another of the same name, as others do it.
+        std::fs::write(dir.path().join("b"), "behind").unwrap();
+        std::fs::rename(dir.path().join("b"), &at).unwrap();
+        assert_eq!(reader.read_at(0, &mut back).unwrap(), 6);
+        assert_eq!(&back, b"Before");
     }
 
     #[test]

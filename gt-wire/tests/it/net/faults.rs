@@ -289,3 +289,53 @@ async fn a_port_that_is_taken_is_named() {
         .await;
     assert!(late.is_err());
 }
+
+/// A seed whose file somebody edits in place refuses what it had verified
+/// before, and is no liar.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edited_file_is_not_given() {
+    for version in [Version::V1, Version::V2] {
+        let info = plan(version);
+        let folder = tempfile::tempdir().unwrap();
+        for (path, bytes) in contents(&original()) {
+            let at = folder.path().join(path.to_string());
+            std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+            std::fs::write(&at, bytes).unwrap();
+            let long_ago = std::time::SystemTime::now() - Duration::from_secs(60);
+            let file = std::fs::File::options().write(true).open(&at).unwrap();
+            file.set_modified(long_ago).unwrap();
+        }
+        let mut edited = Peer::start(options(0));
+        let store = Arc::new(Folder::open(folder.path()).unwrap());
+        edited.add(&info, store).await;
+        let file = std::fs::File::options()
+            .write(true)
+            .open(folder.path().join("dir0/0.bin"))
+            .unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"edited", 100_000).unwrap();
+
+        let mut leech = Peer::start(options(1));
+        let store = Memory::new();
+        let torrent = leech.add(&info, Arc::new(store.clone())).await;
+        leech.node.add_peers(torrent, &[edited.addr]);
+        let why = edited
+            .until(|event| match event {
+                Event::Stalled { why, .. } => Some(why.clone()),
+                _ => None,
+            })
+            .await;
+        assert!(why.contains("written to"), "{why}");
+        // What others have of it is all that is missing.
+        let seed = Peer::start(options(2));
+        seed.add(&info, Arc::new(original())).await;
+        leech.node.add_peers(torrent, &[seed.addr]);
+        leech
+            .until(|event| match event {
+                Event::Banned { addr, why, .. } => panic!("{addr} was banned: {why}"),
+                Event::Complete { .. } => Some(()),
+                _ => None,
+            })
+            .await;
+        assert!(contents(&store) == contents(&original()));
+    }
+}
