@@ -15,8 +15,10 @@ use crate::limits;
 /// One step of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// This character, in capitals.
+    /// This character. Names are held against it in capitals.
     Is(char),
+    /// What no character is.
+    Never,
     /// Any character.
     Any,
     /// A character of a set, or none of it.
@@ -91,24 +93,31 @@ fn upper(c: char) -> char {
 
 /// Reads the steps; `None` where the pattern is none.
 fn steps(pattern: &[u8]) -> Option<Vec<Step>> {
+    let pattern: Vec<char> = until_zero(pattern).collect();
     let mut steps = Vec::new();
-    let mut chars = until_zero(pattern);
-    while let Some(c) = chars.next() {
+    let mut rest = pattern.as_slice();
+    while let [c, after @ ..] = rest {
+        rest = after;
         steps.push(match c {
             '.' => Step::Any,
-            '\\' => match chars.next() {
-                None => return None,
-                Some(escaped) => escape(escaped),
-            },
-            c => Step::Is(upper(c)),
+            '\\' => {
+                let (escaped, after) = after.split_first()?;
+                rest = after;
+                escape(*escaped, &mut rest)?
+            }
+            c => Step::Is(upper(*c)),
         });
     }
     Some(steps)
 }
 
-/// The escapes of the regular expressions that GnuPG brings along.
-fn escape(c: char) -> Step {
-    match c {
+/// The escapes of the regular expressions that GnuPG brings along; `None`
+/// where the pattern is none.
+///
+/// What is escaped is not put into capitals, but names are: an escaped small
+/// letter is none of theirs.
+fn escape(c: char, rest: &mut &[char]) -> Option<Step> {
+    Some(match c {
         'A' => Step::Start,
         'Z' => Step::End,
         '<' | 'm' => Step::WordStart,
@@ -123,7 +132,26 @@ fn escape(c: char) -> Step {
         'r' => Step::Is('\r'),
         't' => Step::Is('\t'),
         'v' => Step::Is('\u{b}'),
-        c => Step::Is(upper(c)),
+        'u' => return number(c, 4, rest),
+        'U' => return number(c, 8, rest),
+        'x' => return number(c, 2, rest),
+        // It escapes the first octet alone, which makes no character.
+        c if !c.is_ascii() => Step::Never,
+        c => Step::Is(c),
+    })
+}
+
+/// The character whose number in hexadecimal follows, of so many digits at
+/// most; the letter itself where none does.
+fn number(letter: char, digits: usize, rest: &mut &[char]) -> Option<Step> {
+    let found = rest.iter().map_while(|c| c.to_digit(16)).take(digits);
+    let (count, value) = found.fold((0, 0), |(n, value), digit| (n + 1, value << 4 | digit));
+    *rest = &rest[count..];
+    match (count, value) {
+        (0, _) => Some(Step::Is(letter)),
+        // It would end the pattern.
+        (_, 0) => None,
+        _ => Some(char::from_u32(value).map_or(Step::Never, Step::Is)),
     }
 }
 
@@ -157,6 +185,7 @@ fn run(steps: &[Step], name: &[char], mut at: usize) -> Option<usize> {
         let before = at.checked_sub(1);
         let (fits, width) = match step {
             Step::Is(c) => (here == Some(c), 1),
+            Step::Never => (false, 1),
             Step::Any => (here.is_some(), 1),
             Step::Of(set, inside) => (here.is_some_and(|c| set.has(*c) == *inside), 1),
             Step::Start => (at == 0, 0),
@@ -241,6 +270,29 @@ mod tests {
         assert!(matches(b"\\<bob", b"a bob"));
         assert!(!matches(b"\\<bob", b"abob"));
         assert!(!matches(b"bob\\", b"bob\\"));
+    }
+
+    #[test]
+    fn what_is_escaped_is_not_put_into_capitals() {
+        assert!(matches(b"\\B", b"b") && matches(b"\\B", b"B"));
+        assert!(!matches(b"\\k", b"k") && !matches(b"\\k", b"K"));
+        assert!(!matches(b"\\k", b"\\k"));
+        assert!(!matches("\\É".as_bytes(), "É".as_bytes()));
+        assert!(matches(b"\\}", b"}"));
+    }
+
+    #[test]
+    fn characters_by_number() {
+        assert!(matches(b"\\x41", b"a") && matches(b"\\x41b", b"xAbx"));
+        assert!(matches(b"\\u0041", b"anybody") && matches(b"\\u41", b"A"));
+        assert!(matches(b"\\U00000041", b"a"));
+        assert!(matches(b"\\u00c9", "é".as_bytes()));
+        assert!(!matches(b"\\x61", b"a"), "no capital");
+        assert!(!matches(b"\\x41", b"x41"));
+        // Without digits the letter stands for itself: a capital fits.
+        assert!(matches(b"\\Uz", b"uz") && !matches(b"\\xz", b"xz"));
+        assert!(!matches(b"\\u0", b"u0") && !matches(b"a\\x00b", b"a"));
+        assert!(!matches(b"\\UFFFFFFFF", b"anything"));
     }
 
     proptest! {
