@@ -37,6 +37,12 @@ enum Set {
     Blank,
 }
 
+/// A name as it is compared, and as it was written.
+struct Name {
+    upper: Vec<char>,
+    plain: Vec<char>,
+}
+
 const FRAME_START: &[u8] = b"<[^>]+[@.]";
 const FRAME_END: &[u8] = b">$";
 
@@ -56,11 +62,14 @@ pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let Some(steps) = steps(inner) else {
         return false;
     };
-    let name: Vec<char> = until_zero(name).map(upper).collect();
+    let name = Name {
+        upper: until_zero(name).map(upper).collect(),
+        plain: until_zero(name).collect(),
+    };
     if framed {
         matches_framed(&steps, &name)
     } else {
-        (0..=name.len()).any(|at| run(&steps, &name, at).is_some())
+        (0..=name.upper.len()).any(|at| run(&steps, &name, at).is_some())
     }
 }
 
@@ -156,33 +165,33 @@ fn number(letter: char, digits: usize, rest: &mut &[char]) -> Option<Step> {
 }
 
 /// `<`, one or more that are not `>`, one of `@` and `.`, the steps, `>`, end.
-fn matches_framed(steps: &[Step], name: &[char]) -> bool {
-    if name.last() != Some(&'>') {
+fn matches_framed(steps: &[Step], name: &Name) -> bool {
+    let upper = &name.upper;
+    if upper.last() != Some(&'>') {
         return false;
     }
-    (0..name.len()).any(|i| {
-        let part = matches!(name[i], '@' | '.');
-        let first = name[..i]
+    (0..upper.len()).any(|i| {
+        let part = matches!(upper[i], '@' | '.');
+        let first = upper[..i]
             .iter()
             .rposition(|c| *c == '>')
             .map_or(0, |p| p + 1);
         // Between the "<" and here at least one, and no ">".
-        let inside = name.get(first..i.saturating_sub(1));
+        let inside = upper.get(first..i.saturating_sub(1));
         let opened = inside.is_some_and(|inside| inside.contains(&'<'));
-        part && opened && run(steps, name, i + 1) == Some(name.len() - 1)
+        part && opened && run(steps, name, i + 1) == Some(upper.len() - 1)
     })
 }
 
 /// Walks the steps from a place; returns where they end. Each takes one
 /// character or none, so there is but one way.
-fn run(steps: &[Step], name: &[char], mut at: usize) -> Option<usize> {
-    let is_word = |i: Option<usize>| {
-        let c = i.and_then(|i| name.get(i));
-        c.is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_')
-    };
+fn run(steps: &[Step], name: &Name, mut at: usize) -> Option<usize> {
     for step in steps {
-        let here = name.get(at);
-        let before = at.checked_sub(1);
+        let here = name.upper.get(at);
+        // As it was written: of what is behind GnuPG sees an octet, and none of
+        // those beyond ASCII is of a word.
+        let before = at.checked_sub(1).and_then(|i| name.plain.get(i));
+        let is_after_word = before.is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_');
         let (fits, width) = match step {
             Step::Is(c) => (here == Some(c), 1),
             Step::Never => (false, 1),
@@ -190,9 +199,9 @@ fn run(steps: &[Step], name: &[char], mut at: usize) -> Option<usize> {
             Step::Of(set, inside) => (here.is_some_and(|c| set.has(*c) == *inside), 1),
             Step::Start => (at == 0, 0),
             Step::End => (here.is_none(), 0),
-            Step::WordStart => (is_word(Some(at)) && !is_word(before), 0),
+            Step::WordStart => (here.is_some_and(|c| begins_word(*c)) && !is_after_word, 0),
             // GnuPG's takes any place after a word character for one.
-            Step::WordEnd => (is_word(before), 0),
+            Step::WordEnd => (is_after_word, 0),
         };
         if !fits {
             return None;
@@ -200,6 +209,13 @@ fn run(steps: &[Step], name: &[char], mut at: usize) -> Option<usize> {
         at += width;
     }
     Some(at)
+}
+
+/// GnuPG asks it of the lower eight bits of a character's number, so that a
+/// dotted capital I (U+0130) begins a word as a zero (0x30) does.
+fn begins_word(c: char) -> bool {
+    let [low, ..] = u32::from(c).to_le_bytes();
+    low.is_ascii_alphanumeric() || c == '_'
 }
 
 impl Set {
@@ -270,6 +286,21 @@ mod tests {
         assert!(matches(b"\\<bob", b"a bob"));
         assert!(!matches(b"\\<bob", b"abob"));
         assert!(!matches(b"bob\\", b"bob\\"));
+    }
+
+    #[test]
+    fn words_are_those_of_gnupg() {
+        // U+0130 and U+4E41 end in an octet that is a digit, a letter; U+4E5F in
+        // an underscore, which is asked of the whole.
+        assert!(matches("\\<\u{130}".as_bytes(), "a \u{130}".as_bytes()));
+        assert!(matches(b"\\<.", "\u{4e41}".as_bytes()));
+        assert!(!matches(b"\\<.", "\u{4e2d}".as_bytes()));
+        assert!(!matches(b"\\<.", "\u{4e5f}".as_bytes()));
+        assert!(!matches(b"\\<.", "\u{e9}".as_bytes()));
+        // The capital of U+0131 is an I, but what stands before is not made one.
+        assert!(matches(b"\\<x", "\u{131}x".as_bytes()));
+        assert!(!matches(b"\\>x", "\u{131}x".as_bytes()));
+        assert!(matches(b"\\<.x", "\u{131}x".as_bytes()));
     }
 
     #[test]
