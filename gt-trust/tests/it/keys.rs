@@ -220,8 +220,16 @@ fn revokers_who_are_no_delegates_are_heard() {
     assert_eq!(signed(&ring, &revoker), Err(Fault::NoSuchKey));
     // Without the revoker's key nobody could tell any more.
     let alone = key.certificate();
-    assert!(Keyring::forgets(&whole, &[alone.clone()], &delegates));
-    assert!(!Keyring::forgets(&whole, &[whole.clone()], &delegates));
+    assert!(Keyring::forgets(
+        &whole,
+        std::slice::from_ref(&alone),
+        &delegates
+    ));
+    assert!(!Keyring::forgets(
+        &whole,
+        std::slice::from_ref(&whole),
+        &delegates
+    ));
     assert!(!Keyring::forgets(
         &others,
         &[unnamed.certificate()],

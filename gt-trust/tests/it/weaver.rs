@@ -26,7 +26,7 @@ pub(crate) struct Maker {
 }
 
 enum Secret {
-    Own(Ed25519),
+    Own(Box<Ed25519>),
     /// One of those in `golden/makers`.
     Kept(&'static Kept),
 }
@@ -259,7 +259,7 @@ impl Maker {
             Fingerprint::V6(sha2::Sha256::digest(hashed_key(6, &body)).into())
         };
         Self {
-            secret: Secret::Own(secret),
+            secret: Secret::Own(Box::new(secret)),
             algorithm: body[5],
             version,
             created,
