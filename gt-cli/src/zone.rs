@@ -1,5 +1,7 @@
 //! The person's time zone, for files whose dates are by the clock on the wall.
 
+use std::ffi::OsStr;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -12,7 +14,9 @@ impl Zone {
     /// Returns the one that `TZ` names, as a place or as rules (tzset(3)); the
     /// system's where it is not set, and UTC where there is none such.
     pub(crate) fn of(env: &Env) -> Self {
-        let found = match env.var("TZ").map(|name| name.to_string_lossy()) {
+        // Set and empty it is UTC.
+        let name = env.vars.get(OsStr::new("TZ"));
+        let found = match name.map(|name| name.to_string_lossy()) {
             Some(name) => {
                 let name = name.strip_prefix(':').unwrap_or(&name);
                 named(name)
