@@ -260,10 +260,10 @@ pub enum TrustVerb {
 /// By which rules the web of trust is computed.
 #[derive(Clone, Debug, Args)]
 pub struct WebWords {
-    /// A keyring to read instead of your own (repeatable)
+    /// A keyring to read instead of your own: exported, armoured or a pubring.kbx; - is standard input (repeatable)
     #[arg(long = "keyring", value_name = "FILE")]
     pub keyrings: Vec<PathBuf>,
-    /// Ownertrust to read instead of your own, as gpg exports it
+    /// Ownertrust to read instead of your own, as gpg exports it; - is standard input
     #[arg(long, value_name = "FILE")]
     pub ownertrust: Option<PathBuf>,
     /// The rules: GnuPG's pgp or classic, or strict
@@ -289,10 +289,10 @@ pub struct WebWords {
 /// Words of `gt trust import`.
 #[derive(Debug, Args)]
 pub struct TrustImport {
-    /// Keyrings, binary or armoured
+    /// Keyrings: exported, armoured or a pubring.kbx; - is standard input
     #[arg(value_name = "FILE", required_unless_present = "ownertrust")]
     pub files: Vec<PathBuf>,
-    /// Ownertrust that `gpg --export-ownertrust` wrote
+    /// Ownertrust that `gpg --export-ownertrust` wrote; - is standard input
     #[arg(long, value_name = "FILE")]
     pub ownertrust: Option<PathBuf>,
     /// Print what was done as JSON

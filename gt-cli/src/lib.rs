@@ -16,6 +16,7 @@ pub mod state;
 pub mod told;
 pub mod verb;
 pub mod when;
+mod zone;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -16,7 +16,8 @@
 //! gt/mark.lock                            held while the mark is compared and moved
 //! gt/keyring                              certificates of the delegates
 //! gt/keyrings/<sha256>                    earlier ones that revoke what it does not
-//! gt/evidence/<identity>-<identity>       two statements that one key sealed
+//! gt/evidence/<who>-<identity>-<identity> two statements that one key sealed; who:
+//!                                         16 digits of the SHA-256 of the delegate
 //! gt/address                              the address that was cloned
 //! gt/patterns                             refs published beside branches and tags
 //! gt/mirror                               there: the refs follow the statement
@@ -40,8 +41,13 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::files;
 
-/// How many statements are kept behind the newest, for peers that lag.
+/// How many statements are kept behind the newest at least, for peers that lag.
 const KEPT: usize = 16;
+/// How many bytes of statements are kept beyond these, so that `gt log` can tell
+/// more: of a small repository some thousands of them.
+const KEPT_BYTES: u64 = 8 << 20;
+/// How many are kept in any case: the folder is listed at each push.
+const KEPT_MOST: usize = 4096;
 /// How many seals of one text are read; a charter has at most 64 delegates,
 /// and those of the one before seal it too.
 const SEALS: usize = 128;
@@ -271,11 +277,17 @@ impl State {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.len() == 64 && name != newest.identity.to_string() {
-                texts.push((entry.metadata()?.modified()?, name));
+                let met = entry.metadata()?;
+                texts.push((met.modified()?, name, met.len()));
             }
         }
         texts.sort();
-        for (_, name) in texts.iter().rev().skip(KEPT) {
+        let mut bytes: u64 = 0;
+        let beyond = texts.iter().rev().enumerate().filter(|(n, (_, _, len))| {
+            bytes += len;
+            *n >= KEPT && (bytes > KEPT_BYTES || *n >= KEPT_MOST)
+        });
+        for (_, (_, name, _)) in beyond {
             let path = folder.join(name);
             for n in 0..SEALS {
                 if fs::remove_file(seal_path(&path, n)).is_err() {

@@ -13,16 +13,18 @@ mod rsa;
 mod sig;
 mod subpackets;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use pgp::packet::{PacketHeader, PublicKey};
-use pgp::types::{EcdsaPublicParams, EddsaLegacyPublicParams, KeyDetails, PublicParams, Tag};
+use pgp::types::Tag;
 use sha2::{Digest as _, Sha256};
 
 use crate::fingerprint::Fingerprint;
 use crate::limits;
 use crate::packets::{self, Packet};
+use crate::signature;
 
 pub(crate) use check::{Checked, Checker, Forged, On, hash_of};
 pub(crate) use own::Own;
@@ -53,6 +55,10 @@ impl Certificate {
     /// The same user id twice is one user id, and the same signature twice one
     /// signature; so two copies of a certificate, one after the other, are
     /// read as both together.
+    ///
+    /// Where one copy has a user id twice, the signatures on the second come
+    /// before those on the first, as GnuPG has it when it imports such a one;
+    /// those of a second copy come after those of the first.
     pub(crate) fn read(packets: &[Packet<'_>]) -> Result<Self, Skipped> {
         let first = packets.first().ok_or(Skipped::Broken)?;
         let size: usize = packets.iter().map(|p| p.body.len()).sum();
@@ -73,17 +79,27 @@ impl Certificate {
         };
         let mut place = Place::Primary;
         let mut joined = false;
+        let mut order = Order::default();
         for packet in &packets[1..] {
             match packet.tag {
-                packets::SIGNATURE => certificate.add_signature(place, packet.body)?,
+                packets::SIGNATURE => {
+                    if certificate.add_signature(place, packet.body)? {
+                        order.note(place);
+                    }
+                }
                 packets::PUBLIC_KEY => {
                     place = Place::Primary;
                     joined = true;
+                    order.next_copy();
                 }
-                tag => place = certificate.open(tag, packet.body)?,
+                tag => {
+                    place = certificate.open(tag, packet.body)?;
+                    order.open(place);
+                }
             }
         }
-        if joined {
+        order.put(&mut certificate.users);
+        if joined || order.twice {
             certificate.drop_copies();
         }
         Ok(certificate)
@@ -137,21 +153,23 @@ impl Certificate {
         Ok(Place::Subkey(self.subkeys.len() - 1))
     }
 
-    fn add_signature(&mut self, place: Place, body: &[u8]) -> Result<(), Skipped> {
+    /// Adds a signature; tells whether it is one that could count.
+    fn add_signature(&mut self, place: Place, body: &[u8]) -> Result<bool, Skipped> {
         let list = match place {
             Place::Primary => &mut self.direct,
             Place::User(i) => &mut self.users[i].signatures,
             Place::Subkey(i) => &mut self.subkeys[i].signatures,
-            Place::Nowhere => return Ok(()),
+            Place::Nowhere => return Ok(false),
         };
         if list.len() == limits::SIGNATURES {
             return Err(Skipped::TooManySignatures);
         }
-        if let Some(sig) = Sig::read(body) {
-            let body = Span::put(&mut self.bytes, body);
-            list.push(Sig { body, ..sig });
-        }
-        Ok(())
+        let Some(sig) = Sig::read(body) else {
+            return Ok(false);
+        };
+        let body = Span::put(&mut self.bytes, body);
+        list.push(Sig { body, ..sig });
+        Ok(true)
     }
 
     /// Drops second copies of signatures, which come from joining keyrings.
@@ -227,14 +245,7 @@ impl Certificate {
 
     /// Tells whether signatures of the primary key can be computed here.
     pub fn is_supported(&self) -> bool {
-        self.verifier().is_some_and(|key| {
-            !matches!(
-                key.public_params(),
-                PublicParams::Unknown { .. }
-                    | PublicParams::ECDSA(EcdsaPublicParams::Unsupported { .. })
-                    | PublicParams::EdDSALegacy(EddsaLegacyPublicParams::Unsupported { .. })
-            )
-        })
+        self.verifier().is_some_and(signature::is_supported)
     }
 
     /// Returns the primary key, prepared, if it is RSA.
@@ -263,6 +274,61 @@ impl Certificate {
                 PublicKey::try_from_reader(header, &mut body).ok()
             })
             .as_ref()
+    }
+}
+
+/// In which order the signatures on user ids belong, by user id.
+#[derive(Default)]
+struct Order {
+    users: Vec<UserOrder>,
+    copy: u32,
+    /// One copy has a user id twice.
+    twice: bool,
+}
+
+/// Of each signature: in which copy, and how often its user id had come in it.
+#[derive(Default)]
+struct UserOrder {
+    copy: u32,
+    times: u32,
+    keys: Vec<(u32, Reverse<u32>)>,
+}
+
+impl Order {
+    fn next_copy(&mut self) {
+        self.copy += 1;
+    }
+
+    fn open(&mut self, place: Place) {
+        let Place::User(i) = place else { return };
+        if i == self.users.len() {
+            self.users.push(UserOrder::default());
+        }
+        let user = &mut self.users[i];
+        if user.copy == self.copy {
+            user.times += 1;
+            self.twice |= user.times > 1;
+        } else {
+            (user.copy, user.times) = (self.copy, 1);
+        }
+    }
+
+    fn note(&mut self, place: Place) {
+        if let Place::User(i) = place {
+            let user = &mut self.users[i];
+            user.keys.push((user.copy, Reverse(user.times)));
+        }
+    }
+
+    fn put(&self, users: &mut [User]) {
+        if !self.twice {
+            return;
+        }
+        for (user, order) in users.iter_mut().zip(&self.users) {
+            let mut both: Vec<_> = order.keys.iter().zip(user.signatures.drain(..)).collect();
+            both.sort_by_key(|(key, _)| **key);
+            user.signatures = both.into_iter().map(|(_, sig)| sig).collect();
+        }
     }
 }
 

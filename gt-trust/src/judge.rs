@@ -40,7 +40,7 @@ pub use evidence::{Evidence, EvidenceError};
 pub use line::{Line, LineFault, Link};
 pub use receiver::{Receiver, ReceiverError};
 pub use refusal::{Refusal, SealFault};
-pub use rules::{RuleFault, Short, check_history};
+pub use rules::{RuleFault, Short, check_history, check_history_narrowed};
 
 /// What becomes of an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,9 +224,9 @@ impl Receiver<'_> {
             let charter = self.trunk.iter().find(|charter| charter.epoch == epoch);
             if evidence.repository() == self.rid
                 && !self.evidence.contains(&evidence)
-                && charter.is_some_and(|c| evidence.verify(c, &keyring, now).is_ok())
+                && let Some(by) = charter.and_then(|c| evidence.verify(c, &keyring, now).ok())
             {
-                news.push(evidence);
+                news.push(evidence.found_to_be_by(by));
             }
         }
         news
@@ -411,12 +411,14 @@ fn equivocators(
     receiver
         .evidence
         .iter()
-        .take(limits::EVIDENCE)
         .filter(|evidence| {
             let place = &evidence.marks()[0];
             place.epoch == charter.epoch && place.sequence < mark.sequence
         })
         .filter(|evidence| evidence.repository() == receiver.rid)
+        // After what speaks of other epochs was left out, so that none of it
+        // hides what speaks of this one.
+        .take(limits::EVIDENCE)
         .filter_map(|evidence| evidence.verify(charter, keyring, now).ok())
         .collect()
 }

@@ -20,6 +20,8 @@ pub use own::{OwnKey, OwnKeyError};
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
     certificates: Vec<Certificate>,
+    /// Keys of those who are nobody here, but named as revokers.
+    revokers: Vec<Certificate>,
     unreadable: usize,
 }
 
@@ -55,7 +57,8 @@ const LABEL: &str = "PUBLIC KEY BLOCK";
 impl Keyring {
     /// Reads certificates, binary or as one armoured block.
     ///
-    /// With `only`, those of other primary keys are passed over unread.
+    /// With `only`, those of other primary keys are passed over unread, but for
+    /// the keys of those whom one of these names as its revokers.
     ///
     /// # Errors
     /// [`Error`] where a ceiling is hit or nothing in it is a packet.
@@ -76,29 +79,59 @@ impl Keyring {
         }
         let mut ring = Self::default();
         let mut current: Vec<Packet<'_>> = Vec::new();
+        let mut others: Vec<(Fingerprint, Packet<'_>)> = Vec::new();
         for packet in Packets::new(bytes) {
             let packet = packet.map_err(|_| Error::Broken)?;
             match packet.tag {
                 packets::MARKER | packets::TRUST => {}
                 packets::PUBLIC_KEY => {
-                    ring.add(&current, only)?;
+                    others.extend(ring.add(&current, only)?);
                     current = vec![packet];
                 }
                 _ if current.is_empty() => return Err(Error::Broken),
                 _ => current.push(packet),
             }
         }
-        ring.add(&current, only)?;
+        others.extend(ring.add(&current, only)?);
+        ring.add_revokers(&others)?;
         Ok(ring)
     }
 
-    fn add(&mut self, packets: &[Packet<'_>], only: Option<&[Fingerprint]>) -> Result<(), Error> {
-        let Some(primary) = packets.first() else {
+    /// Adds the keys of those whom a certificate names as its revokers: they are
+    /// heard, and sign for nobody.
+    fn add_revokers(&mut self, others: &[(Fingerprint, Packet<'_>)]) -> Result<(), Error> {
+        if others.is_empty() {
             return Ok(());
+        }
+        let mut named: BTreeSet<Fingerprint> = BTreeSet::new();
+        named.extend(self.certificates.iter().flat_map(Certificate::revokers));
+        for (print, packet) in others {
+            // Once each: copies would multiply the work.
+            if !named.remove(print) {
+                continue;
+            }
+            if self.certificates.len() + self.revokers.len() == limits::KEYRING {
+                return Err(Error::TooMany(limits::KEYRING));
+            }
+            self.revokers.extend(Certificate::read(&[*packet]));
+        }
+        Ok(())
+    }
+
+    /// Adds a certificate; returns its primary key if it is passed over.
+    fn add<'a>(
+        &mut self,
+        packets: &[Packet<'a>],
+        only: Option<&[Fingerprint]>,
+    ) -> Result<Option<(Fingerprint, Packet<'a>)>, Error> {
+        let Some(primary) = packets.first() else {
+            return Ok(None);
         };
         match Certificate::fingerprint_of(primary) {
             None => self.unreadable += 1,
-            Some(print) if only.is_some_and(|only| !only.contains(&print)) => {}
+            Some(print) if only.is_some_and(|only| !only.contains(&print)) => {
+                return Ok(Some((print, *primary)));
+            }
             // Copies would multiply the work, and nobody needs them.
             Some(print) if self.certificates.iter().any(|c| c.fingerprint() == print) => {
                 return Err(Error::Twice(print));
@@ -111,7 +144,7 @@ impl Keyring {
                 None => self.unreadable += 1,
             },
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Adds the certificates of another ring; a key may then have several
@@ -120,15 +153,25 @@ impl Keyring {
     pub fn with(mut self, other: Self) -> Self {
         self.unreadable += other.unreadable;
         self.certificates.extend(other.certificates);
+        self.revokers.extend(other.revokers);
         self
+    }
+
+    /// Returns all who may be heard as somebody's revokers.
+    fn heard(&self) -> Vec<&Certificate> {
+        self.certificates.iter().chain(&self.revokers).collect()
     }
 
     /// Tells whether `old` holds a revocation in a certificate of one of `of`
     /// that none of `others` holds: whoever replaces `old` by them would forget
     /// it. Nothing is verified; what cannot be read has none.
+    ///
+    /// One by a named revoker is forgotten with the revoker's key, too.
     pub fn forgets(old: &[u8], others: &[Vec<u8>], of: &[Fingerprint]) -> bool {
         let kept: BTreeSet<Vec<u8>> = others.iter().flat_map(|r| revocations(r, of)).collect();
+        let heard: BTreeSet<Fingerprint> = others.iter().flat_map(|r| revokers_in(r, of)).collect();
         revocations(old, of).iter().any(|r| !kept.contains(r))
+            || revokers_in(old, of).iter().any(|r| !heard.contains(r))
     }
 
     /// Returns the fingerprints of the primary keys, in the order of the
@@ -183,10 +226,11 @@ impl Keyring {
         let mut found: Option<Signer> = None;
         let mut fault: Option<Fault> = None;
         let mut retired = false;
+        let heard = self.heard();
         for certificate in &self.certificates {
             let made = certificate.verify(signature, payload, now, forgive, checks);
             let made = made.and_then(|signer| {
-                certificate.revoked_by_others(&self.certificates, forgive, checks)?;
+                certificate.revoked_by_others(&heard, forgive, checks)?;
                 Ok(signer)
             });
             match made {
@@ -211,20 +255,41 @@ impl Keyring {
 
 impl Keyring {
     /// Joins keyrings into one that holds each of these keys once: the first
-    /// certificate of it, or the first that the key itself has revoked.
+    /// certificate of it, or the first that is revoked. Who revoked one, by its
+    /// own word its revoker, is there too.
     /// What cannot be read is left out.
     pub fn joined(keyrings: &[Vec<u8>], of: &[Fingerprint]) -> Vec<u8> {
         let mut all = Vec::new();
+        let mut revokers: BTreeSet<Fingerprint> = BTreeSet::new();
         for key in of {
             let copies: Vec<Vec<u8>> = keyrings
                 .iter()
                 .filter_map(|bytes| bytes_of(bytes, key))
                 .collect();
+            let rings = copies.iter().filter_map(|c| Self::parse(c, None).ok());
+            let by_others: BTreeSet<Fingerprint> = rings
+                .flat_map(|ring| ring.certificates)
+                .flat_map(|certificate| certificate.revokers())
+                .take(limits::DELEGATES)
+                .collect();
+            let named: Vec<Vec<u8>> = by_others
+                .iter()
+                .filter_map(|key| keyrings.iter().find_map(|bytes| bytes_of(bytes, key)))
+                .collect();
             let is_revoked = |bytes: &&Vec<u8>| {
-                Self::parse(bytes, Some(&[*key])).is_ok_and(|ring| ring.is_revoked(key))
+                let with_others = [bytes.as_slice(), &named.concat()].concat();
+                Self::parse(&with_others, Some(&[*key])).is_ok_and(|ring| ring.is_revoked(key))
             };
             let chosen = copies.iter().find(is_revoked).or(copies.first());
+            if chosen.is_some_and(|chosen| is_revoked(&chosen)) {
+                revokers.extend(by_others);
+            }
             all.extend(chosen.into_iter().flatten());
+        }
+        for key in revokers.iter().filter(|key| !of.contains(key)) {
+            let found = keyrings.iter().find_map(|bytes| bytes_of(bytes, key));
+            // Its name is enough of it; the rest may be large.
+            all.extend(found.as_deref().and_then(first_packet).unwrap_or_default());
         }
         all
     }
@@ -238,11 +303,25 @@ impl Keyring {
         self.certificates.iter().filter(of_key).any(|certificate| {
             certificate.is_revoked(&mut checks)
                 || matches!(
-                    certificate.revoked_by_others(&self.certificates, false, &mut checks),
+                    certificate.revoked_by_others(&self.heard(), false, &mut checks),
                     Err(Fault::KeyRevoked | Fault::KeyRetired)
                 )
         })
     }
+}
+
+/// Returns those whom the certificates of these keys name as their revokers,
+/// and whose keys are there. Nothing is verified.
+fn revokers_in(bytes: &[u8], of: &[Fingerprint]) -> Vec<Fingerprint> {
+    let ring = Keyring::parse(bytes, Some(of)).unwrap_or_default();
+    ring.revokers.iter().map(|c| c.fingerprint()).collect()
+}
+
+/// Returns the first packet, with its header.
+fn first_packet(bytes: &[u8]) -> Option<&[u8]> {
+    let mut packets = Packets::new(bytes);
+    packets.next()?.ok()?;
+    bytes.get(..bytes.len() - packets.left())
 }
 
 /// Returns the packets of the certificate of a primary key, if it is there.

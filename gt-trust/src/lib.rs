@@ -8,6 +8,7 @@ pub mod fingerprint;
 pub mod grammar;
 pub mod judge;
 pub mod key;
+mod keybox;
 pub mod limits;
 pub mod mark;
 pub mod number;

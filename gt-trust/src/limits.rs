@@ -104,7 +104,7 @@ pub const SSH_SIGNATURE: usize = 32 << 10;
 /// Charters from the first to the newest: a new one every week for twenty
 /// years.
 pub const EPOCHS: usize = 1024;
-/// Pieces of evidence that are weighed: one for every delegate.
+/// Pieces of evidence on one epoch that are weighed: one for every delegate.
 pub const EVIDENCE: usize = DELEGATES;
 /// Pairs of seals in one offer that may be looked at as evidence.
 pub const GOSSIP: usize = 8;

@@ -57,6 +57,17 @@ pub struct Signed {
     pub dated: Option<Time>,
 }
 
+impl Signed {
+    fn new(payload: Vec<u8>, signature: Vec<u8>, key: &[u8]) -> Result<Self, Error> {
+        let person = cut::person(&payload, key).ok_or(Error::Person)?;
+        Ok(Self {
+            dated: cut::date(person),
+            payload,
+            signature,
+        })
+    }
+}
+
 impl Object {
     /// Tells the parts of an object apart. Without `kind` it is what its first
     /// line says.
@@ -93,11 +104,9 @@ impl Object {
         Ok(Self {
             kind: Kind::Commit,
             format,
-            signed: signature.map(|signature| Signed {
-                dated: cut::date(&payload, b"committer "),
-                payload,
-                signature,
-            }),
+            signed: signature
+                .map(|signature| Signed::new(payload, signature, b"committer "))
+                .transpose()?,
             merged,
         })
     }
@@ -107,11 +116,9 @@ impl Object {
         Ok(Self {
             kind: Kind::Tag,
             format,
-            signed: cut::tag(bytes).map(|(payload, signature)| Signed {
-                dated: cut::date(&payload, b"tagger "),
-                payload,
-                signature,
-            }),
+            signed: cut::tag(bytes)
+                .map(|(payload, signature)| Signed::new(payload, signature, b"tagger "))
+                .transpose()?,
             merged: Vec::new(),
         })
     }
@@ -153,6 +160,10 @@ pub enum Error {
     /// No tag.
     #[error("expected a tag that begins with the object it names")]
     Tag,
+    /// Signed, but by its own word made by nobody: git (from 2.34 on) verifies
+    /// no such thing.
+    #[error("expected a signed object to say whose it is: a committer or tagger with an address")]
+    Person,
     /// More than anybody merges.
     #[error("expected at most {limit} merged tags, got {0}", limit = limits::MERGE_TAGS)]
     MergeTags(usize),

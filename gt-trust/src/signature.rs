@@ -2,10 +2,13 @@
 
 mod detached;
 mod fault;
+mod koblitz;
 
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{self, PacketHeader, SignatureType, SubpacketData};
-use pgp::types::{KeyDetails, Tag, VerifyingKey};
+use pgp::types::{
+    EcdsaPublicParams, EddsaLegacyPublicParams, KeyDetails, PublicParams, Tag, VerifyingKey,
+};
 
 use crate::armor;
 use crate::fingerprint::Fingerprint;
@@ -17,6 +20,7 @@ pub use crate::armor::Error as ArmorError;
 pub use detached::Detached;
 pub(crate) use detached::{BEGINS, dearmor};
 pub use fault::Fault;
+pub(crate) use koblitz::Either;
 
 /// A signature whose form is acceptable: one packet of version 4 or 6, made
 /// over bytes (type 0x00, no text mode), with SHA-256 or stronger, with a date.
@@ -97,7 +101,7 @@ impl Signature {
 
     /// Computes whether this key made it on these bytes.
     pub(crate) fn computes(&self, key: &impl VerifyingKey, payload: &[u8]) -> Result<(), Fault> {
-        self.packet.verify(key, payload).map_err(refusal)
+        self.packet.verify(&Either(key), payload).map_err(refusal)
     }
 }
 
@@ -126,6 +130,16 @@ pub(crate) fn refusal(error: pgp::errors::Error) -> Fault {
         Error::Unsupported { .. } | Error::Unimplemented { .. } => Fault::UnsupportedAlgorithm,
         _ => Fault::Bad,
     }
+}
+
+/// Tells whether signatures of a key can be computed here.
+pub(crate) fn is_supported(key: &impl KeyDetails) -> bool {
+    !matches!(
+        key.public_params(),
+        PublicParams::Unknown { .. }
+            | PublicParams::ECDSA(EcdsaPublicParams::Unsupported { .. })
+            | PublicParams::EdDSALegacy(EddsaLegacyPublicParams::Unsupported { .. })
+    )
 }
 
 /// Returns the fingerprint in our words, if it is of a version that we know.

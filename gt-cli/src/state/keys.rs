@@ -1,5 +1,7 @@
 //! Certificates, the revocations among them, and evidence.
 
+use std::path::Path;
+
 use gt_trust::judge::Evidence;
 use gt_trust::{Fingerprint, Identity, Keyring, Statement, limits};
 
@@ -9,9 +11,11 @@ use crate::files;
 /// How many earlier keyrings are kept: each is there for a revocation that the
 /// newest lacks, so that even one is rare. The first ones stay.
 const KEYRINGS: usize = 32;
-/// How many proofs of equivocation are kept: a delegate can make them without
-/// end. The first ones stay.
+/// How many proofs of equivocation are kept that nobody's name is noted with:
+/// a delegate can make them without end. The first ones stay.
 const EVIDENCE: usize = 256;
+/// Octets of the name of a proof that say whose it is.
+const ATTRIBUTION: usize = 16;
 
 impl State {
     /// Makes a keyring the newest, and keeps the one before it where it
@@ -108,26 +112,59 @@ impl State {
         Ok(files::write(&self.dir.join("keyring"), keyring)?)
     }
 
-    /// Keeps proofs that delegates sealed two statements of one sequence; those
-    /// that are kept already stay, and there is room for a number of them.
+    /// Keeps proofs that delegates sealed two statements of one sequence.
+    ///
+    /// Of each delegate and epoch the one for the earliest place is kept, which
+    /// voids most, so that nobody's many proofs take the room of another's one.
     ///
     /// # Errors
     /// What the disk says.
     pub fn keep_evidence(&self, news: &[Evidence]) -> Result<(), Error> {
-        if news.is_empty() {
-            return Ok(());
-        }
         let folder = self.dir.join("evidence");
-        let mut kept = self.evidence()?;
         for evidence in news {
             let [one, other] = evidence.marks();
-            let name = format!("{}-{}", one.identity, other.identity);
-            if kept.len() < EVIDENCE && !kept.contains(&name) {
-                files::write(&folder.join(&name), &evidence.to_bytes())?;
-                kept.push(name);
+            let pair = format!("{}-{}", one.identity, other.identity);
+            let kept = self.evidence()?;
+            let Some(by) = evidence.by() else {
+                // Nobody verified it: there is room for a number of these.
+                let others = kept.iter().filter(|name| !is_attributed(name));
+                if others.count() < EVIDENCE && !kept.iter().any(|name| name.ends_with(&pair)) {
+                    files::write(&folder.join(&pair), &evidence.to_bytes())?;
+                }
+                continue;
+            };
+            // Kept already, perhaps by a gt that noted nobody.
+            if kept.contains(&pair) {
+                continue;
+            }
+            let who = Identity::of(by.to_string().as_bytes()).to_string();
+            let who = format!("{}-", &who[..ATTRIBUTION]);
+            let mut later = Vec::new();
+            let mut is_known = false;
+            for name in kept.iter().filter(|name| name.starts_with(&who)) {
+                let Some(mark) = self.read_one(&folder.join(name))?.map(|e| e.marks()[0]) else {
+                    continue;
+                };
+                match mark.epoch == one.epoch {
+                    true if mark.sequence <= one.sequence => is_known = true,
+                    true => later.push(name),
+                    false => {}
+                }
+            }
+            if !is_known {
+                let name = format!("{who}{pair}");
+                files::write(&folder.join(name), &evidence.to_bytes())?;
+                for name in later {
+                    std::fs::remove_file(folder.join(name))?;
+                }
             }
         }
         Ok(())
+    }
+
+    fn read_one(&self, path: &Path) -> Result<Option<Evidence>, Error> {
+        let bytes = files::read(path, 4 * limits::SEAL as u64)?;
+        Ok(bytes.and_then(|bytes| Evidence::parse(&bytes).ok()))
     }
 
     /// Lists the evidence that is kept, by file name.
@@ -138,17 +175,24 @@ impl State {
         names(&self.dir.join("evidence"))
     }
 
-    /// Returns the evidence that is kept; a file that is none is passed over.
+    /// Returns the evidence that is kept, that with somebody's name first, for
+    /// so many are weighed and no more; a file that is none is passed over.
     ///
     /// # Errors
     /// What the disk says.
     pub fn read_evidence(&self) -> Result<Vec<Evidence>, Error> {
         let folder = self.dir.join("evidence");
+        let mut kept = names(&folder)?;
+        kept.sort_by_key(|name| !is_attributed(name));
         let mut all = Vec::new();
-        for name in names(&folder)? {
-            let bytes = files::read(&folder.join(name), 4 * limits::SEAL as u64)?;
-            all.extend(bytes.and_then(|bytes| Evidence::parse(&bytes).ok()));
+        for name in kept {
+            all.extend(self.read_one(&folder.join(name))?);
         }
         Ok(all)
     }
+}
+
+/// Tells whether the name of a proof says whose it is.
+fn is_attributed(name: &str) -> bool {
+    name.as_bytes().get(ATTRIBUTION) == Some(&b'-')
 }

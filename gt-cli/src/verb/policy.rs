@@ -1,7 +1,7 @@
 //! `gt verify --policy`: is what stands here what was published, by enough
 //! delegates, under the charter's rules?
 
-use gt_trust::judge::{Judgement, check_history};
+use gt_trust::judge::{Judgement, check_history_narrowed};
 use gt_trust::{Offer, Time, judge};
 
 use super::endorse::code_of;
@@ -100,12 +100,13 @@ pub(super) fn check(
     if let Some(charter) = state.charter().map_err(unusable)? {
         let history = Ancestry::new(git.elsewhere(state.common_dir()));
         let keyrings = held.keyrings();
-        let ruled = check_history(
+        let ruled = check_history_narrowed(
             &charter.text,
             None,
             &accepted.text,
             &keyrings,
             &history,
+            believed.narrows(),
             now,
         );
         if let Err(why) = ruled {

@@ -58,12 +58,12 @@ impl Sources {
             home.read_keyring(&mut ring)?;
         }
         for path in &words.keyrings {
-            let bytes = home::read_whole(&env.cwd.join(path))?;
+            let bytes = home::read_keyring(env, path)?;
             let added = ring.add(&bytes).map_err(usage)?;
             change::tell_skipped(env, path, &added);
         }
         let owners = match (&words.ownertrust, &home) {
-            (Some(path), _) => home::parse_ownertrust(&env.cwd.join(path))?,
+            (Some(path), _) => home::read_ownertrust(env, path)?,
             (None, Some(home)) => home.ownertrust()?,
             (None, None) => return Err(no_home()),
         };

@@ -15,6 +15,7 @@ use crate::Env;
 use crate::args::Verify;
 use crate::git::Git;
 use crate::state::State;
+use crate::zone::Zone;
 use crate::{files, signing, when};
 
 /// Verifies and prints what was found; the worst answer is the exit code.
@@ -150,7 +151,9 @@ impl Sources {
 
     fn allow(&mut self, env: &Env, path: &Path) -> Result<(), Failure> {
         let bytes = read_file(env, path, limits::SIGNERS)?;
-        self.allowed = Some(AllowedSigners::parse(&bytes, 0).map_err(unusable)?);
+        let zone = Zone::of(env);
+        let to_utc = |local| zone.to_utc(local);
+        self.allowed = Some(AllowedSigners::parse_in(&bytes, &to_utc).map_err(unusable)?);
         Ok(())
     }
 

@@ -120,6 +120,25 @@ fn a_persons_own_trust_is_kept_and_explained() {
     assert_eq!(code(&world, &["trust", "why", &ann]), 2);
 }
 
+/// As in `gpg --export | gt trust import -`.
+#[test]
+fn what_is_piped_in_is_taken() {
+    let world = World::new();
+    let ann = certificate(&world, "ann", 1);
+    let with = |words: &[&str], input: Vec<u8>| {
+        let mut env = world.env();
+        let all = ["gt", "trust"].iter().chain(words);
+        env.args = all.map(std::ffi::OsString::from).collect();
+        env.stdin = Box::new(std::io::Cursor::new(input));
+        env.stdout = Box::new(std::io::sink());
+        let _ = gt_cli::gt(&mut env);
+    };
+    with(&["import", "-"], std::fs::read(world.path("ann")).unwrap());
+    let trust = format!("{ann}:6:\n").into_bytes();
+    with(&["import", "--ownertrust", "-"], trust);
+    assert_eq!(code(&world, &["trust", "why", &ann]), 0);
+}
+
 /// You ──▶ Ann ──▶ Bob, and You ──▶ Carl ──▶ Bob, Carl by a trust signature: made
 /// by gpg 2.2.
 #[test]

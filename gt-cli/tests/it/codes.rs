@@ -39,6 +39,24 @@ fn a_log_whose_newest_statement_is_stale_is_4() {
     assert!(failure.words().contains("stale"), "{}", failure.words());
 }
 
+/// Small statements are kept beyond those that peers who lag may want.
+#[test]
+fn a_log_tells_of_many_statements() {
+    let world = World::new();
+    world.repository("work");
+    world.publish("work", &[]);
+    for n in 0..20 {
+        world.git(&["-C", "work", "branch", &format!("b{n}")]);
+        world.publish("work", &[]);
+    }
+    let (code, told) = coded(&world, &["log", "-C", "work", "--json"]);
+    let value: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (code, value["statements"].as_array().unwrap().len()),
+        (0, 21)
+    );
+}
+
 /// A file brings a charter as valid as the one that holds: nothing moves, both
 /// are shown, and the person says which one holds.
 #[test]

@@ -71,6 +71,31 @@ fn a_file_and_then_a_clone(world: &mut World) {
     assert_eq!(shown(world, "bela.git"), (5, 1));
 }
 
+/// Files that nobody's name is noted with, however many, leave room for what a
+/// delegate did; and of what one did in an epoch one proof is enough.
+#[test]
+fn nobodys_evidence_hides_anothers() {
+    let world = World::new();
+    world.repository("work");
+    world.publish("work", &[]);
+    world.commit("work", "later.txt", "later\n");
+    world.publish("work", &[]);
+    let folder = world.path("work/.git/gt/evidence");
+    std::fs::create_dir_all(&folder).unwrap();
+    for n in 0..256 {
+        let name = format!("{n:064x}-{n:064x}");
+        std::fs::write(folder.join(name), "gt evidence 1\n").unwrap();
+    }
+    for (file, wins) in [("rival", false), ("again", true)] {
+        rival(&world, "work", file, wins);
+        world.run(
+            env!("CARGO_BIN_EXE_gt"),
+            &["endorse", "-C", "work", "--no-seal", file],
+        );
+        assert_eq!(shown(&world, "work"), (5, 257), "{file}");
+    }
+}
+
 #[test]
 fn equivocation_in_a_file_is_kept_shown_and_passed_on() {
     let mut world = World::new();

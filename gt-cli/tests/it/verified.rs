@@ -47,6 +47,44 @@ fn unsigned_and_unreadable() {
     assert_eq!(value["objects"][0]["signatures"][0]["verdict"], "unsigned");
 }
 
+/// A date without a `Z` is by the clock on the wall, for git and ssh-keygen as
+/// for gt.
+fn the_clock_on_the_wall(world: &World, public: &str) {
+    world.git(&[
+        "-C",
+        "work",
+        "config",
+        "gpg.ssh.allowedSignersFile",
+        "dated",
+    ]);
+    let seconds = world.git(&["-C", "work", "log", "-1", "--format=%ct"]);
+    // The hour before the commit, as a clock in UTC has it.
+    let hour = format!("--date=@{}", seconds.trim().parse::<i64>().unwrap() - 3600);
+    let date = world.run("date", &["-u", &hour, "+%Y%m%d%H%M"]).stdout;
+    let date = String::from_utf8(date).unwrap();
+    let line = format!("ann@localhost valid-after=\"{}\" {public}", date.trim());
+    std::fs::write(world.path("dated"), &line).unwrap();
+    std::fs::write(world.path("work/dated"), &line).unwrap();
+    for (zone, is_good) in [
+        ("", true),
+        ("UTC0", true),
+        ("WEST3", false),
+        ("EAST-3", true),
+        ("nowhere", true),
+    ] {
+        let run = |program: &str, args: &[&str]| {
+            let mut command = world.command(program);
+            command.env("TZ", zone).args(args);
+            command.output().unwrap().status.success()
+        };
+        let git = run("git", &["-C", "work", "verify-commit", "main"]);
+        assert_eq!(git, is_good, "git in {zone:?}");
+        let words = ["verify", "-C", "work", "main", "--allowed-signers", "dated"];
+        let gt = run(env!("CARGO_BIN_EXE_gt"), &words);
+        assert_eq!(gt, is_good, "gt in {zone:?}");
+    }
+}
+
 #[test]
 #[ignore = "needs ssh-keygen"]
 fn ssh_signatures_of_commits_and_seals() {
@@ -89,6 +127,7 @@ fn ssh_signatures_of_commits_and_seals() {
         file.to_str().unwrap(),
     ]);
     assert_eq!(code(&world, &["verify", "-C", "work", "main"]), 0);
+    the_clock_on_the_wall(&world, &public);
     let revoked = ["verify", "-C", "work", "main", "--revoked-keys", "key.pub"];
     assert_eq!(code(&world, &revoked), 2);
     // The same key seals: the delegate is an SSH key, and who clones needs no

@@ -47,7 +47,7 @@ impl World {
         self.dir.path().join(name)
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let home = self.path(&self.home);
         let beside = Path::new(env!("CARGO_BIN_EXE_gt")).parent().unwrap();

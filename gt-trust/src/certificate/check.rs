@@ -13,6 +13,7 @@ use pgp::types::{Mpi, SignatureBytes, VerifyingKey};
 use super::part::{hash_key, number};
 use super::{Certificate, Sig, Span, User, UserKind, class};
 use crate::limits;
+use crate::signature::Either;
 use crate::web::Cache;
 
 /// What computing a signature showed.
@@ -210,7 +211,7 @@ fn compute(signee: &Certificate, on: On<'_>, sig: &Sig, signer: &Certificate) ->
     let Some(key) = signer.verifier() else {
         return Checked::Unsupported;
     };
-    match key.verify(hash, &digest, &numbers) {
+    match Either(key).verify(hash, &digest, &numbers) {
         Ok(()) => Checked::Good,
         Err(Error::Unsupported { .. } | Error::Unimplemented { .. }) => Checked::Unsupported,
         Err(_) => Checked::Bad,

@@ -14,12 +14,22 @@ use crate::signature::Fault;
 
 /// That a delegate has equivocated: both seals, as they came, which anybody
 /// can verify who holds the charter and the certificates.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Evidence {
     repository: Rid,
     seals: [Vec<u8>; 2],
     marks: [Mark; 2],
+    by: Option<Delegate>,
 }
+
+/// The same seals: who verified them is no part of it.
+impl PartialEq for Evidence {
+    fn eq(&self, other: &Self) -> bool {
+        self.seals == other.seals
+    }
+}
+
+impl Eq for Evidence {}
 
 const MAGIC: &str = "gt evidence 1";
 
@@ -46,6 +56,7 @@ impl Evidence {
             repository: one.subject().repository(),
             seals: [one.as_bytes().to_vec(), other.as_bytes().to_vec()],
             marks: [first, second],
+            by: None,
         })
     }
 
@@ -110,6 +121,19 @@ impl Evidence {
         &self.marks
     }
 
+    /// Returns the delegate that made both, where judging found it out; none
+    /// in what was only read.
+    pub fn by(&self) -> Option<&Delegate> {
+        self.by.as_ref()
+    }
+
+    pub(super) fn found_to_be_by(self, delegate: Delegate) -> Self {
+        Self {
+            by: Some(delegate),
+            ..self
+        }
+    }
+
     /// Says which delegate of this charter made both.
     ///
     /// # Errors
@@ -165,7 +189,8 @@ pub(super) fn find(
             .zip(&count.seals)
             .filter(|(other, _)| other.delegate == sealer.delegate);
         for (_, bytes) in again {
-            all.extend(Evidence::new(seal.as_bytes(), bytes).ok());
+            let found = Evidence::new(seal.as_bytes(), bytes).ok();
+            all.extend(found.map(|found| found.found_to_be_by(sealer.delegate.clone())));
         }
     }
     all

@@ -158,6 +158,23 @@ pub fn check_history(
     history: &dyn History,
     now: Time,
 ) -> Result<(), RuleFault> {
+    check_history_narrowed(charter, before, new, keyrings, history, None, now)
+}
+
+/// Does the same for a receiver who takes only those for signers whom it
+/// believes: that narrows whom a rule names as it narrows whose seals count.
+///
+/// # Errors
+/// The first [`RuleFault`].
+pub fn check_history_narrowed(
+    charter: &Charter,
+    before: Option<&Statement>,
+    new: &Statement,
+    keyrings: &[Vec<u8>],
+    history: &dyn History,
+    believes: Option<&dyn Believes>,
+    now: Time,
+) -> Result<(), RuleFault> {
     if charter.rules.is_empty() {
         return Ok(());
     }
@@ -189,7 +206,7 @@ pub fn check_history(
                 Asked::Every if every => history.new_commits(&to, &known).map_err(failed)?,
                 _ => vec![history.object(&to).map_err(failed)?],
             };
-            let signers = Signers::of(charter, rule);
+            let signers = Signers::of(charter, rule, believes, now);
             let checker = Checker::new(&rings, now)
                 .believes(Some(&signers))
                 .ssh_keys(&signers.ssh);
@@ -214,34 +231,42 @@ fn signed(checker: &Checker<'_>, bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Those whom a rule names.
-struct Signers {
+/// Those whom a rule names, as far as the receiver believes them.
+struct Signers<'a> {
     openpgp: Vec<Fingerprint>,
     ssh: Vec<SshKey>,
+    believes: Option<&'a dyn Believes>,
 }
 
-impl Signers {
-    fn of(charter: &Charter, rule: &Rule) -> Self {
+impl<'a> Signers<'a> {
+    fn of(charter: &Charter, rule: &Rule, believes: Option<&'a dyn Believes>, now: Time) -> Self {
         let named = charter.delegates.iter().filter(|d| rule.counts(d));
         let mut all = Self {
             openpgp: Vec::new(),
             ssh: Vec::new(),
+            believes,
         };
         for delegate in named {
             match delegate {
                 Delegate::OpenPgp(print) => all.openpgp.push(*print),
-                Delegate::Ssh(key) => all.ssh.push(*key),
+                Delegate::Ssh(key) => {
+                    let belief = believes.map(|believes| believes.ssh_belief(key, now));
+                    if matches!(belief, None | Some(Belief::Trusted)) {
+                        all.ssh.push(*key);
+                    }
+                }
             }
         }
         all
     }
 }
 
-impl Believes for Signers {
-    fn belief(&self, primary: &Fingerprint, _: Time) -> Belief {
-        match self.openpgp.contains(primary) {
-            true => Belief::Trusted,
-            false => Belief::Unknown("the rule does not name it".to_owned()),
+impl Believes for Signers<'_> {
+    fn belief(&self, primary: &Fingerprint, now: Time) -> Belief {
+        match (self.openpgp.contains(primary), self.believes) {
+            (false, _) => Belief::Unknown("the rule does not name it".to_owned()),
+            (true, None) => Belief::Trusted,
+            (true, Some(believes)) => believes.belief(primary, now),
         }
     }
 }

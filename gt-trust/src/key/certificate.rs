@@ -14,7 +14,7 @@ use crate::fingerprint::Fingerprint;
 use crate::limits;
 use crate::number::{Seconds, Time};
 use crate::packets;
-use crate::signature::{self, Fault, Signature, names_issuer};
+use crate::signature::{self, Either, Fault, Signature, names_issuer};
 
 /// A certificate that could be read; nothing in it is believed yet.
 #[derive(Clone, Debug)]
@@ -182,7 +182,7 @@ impl Certificate {
     /// the end of a budget.
     pub(super) fn revoked_by_others(
         &self,
-        among: &[Self],
+        among: &[&Self],
         forgive: bool,
         all: &mut Checks,
     ) -> Result<(), Fault> {
@@ -207,7 +207,7 @@ impl Certificate {
                 continue;
             }
             budget.spend()?;
-            if packet.verify_key(&self.primary).is_ok() {
+            if packet.verify_key(&Either(&self.primary)).is_ok() {
                 revokers.extend(named);
             }
         }
@@ -218,7 +218,7 @@ impl Certificate {
                     continue;
                 }
                 budget.spend()?;
-                let made = packet.verify_key_third_party(&self.primary, &revoker.primary);
+                let made = packet.verify_key_third_party(&self.primary, &Either(&revoker.primary));
                 match made {
                     Ok(()) if is_soft(packet) => retired = true,
                     Ok(()) => return Err(Fault::KeyRevoked),
@@ -232,11 +232,20 @@ impl Certificate {
         }
     }
 
+    /// Returns whom the key names as its revokers, by its own unverified word.
+    pub(super) fn revokers(&self) -> Vec<Fingerprint> {
+        let own = |packet: &&Packet| names_issuer(packet, &self.primary);
+        let direct = self.direct.iter().filter(own);
+        direct.flat_map(revokers_named).collect()
+    }
+
     /// Tells whether the primary key has revoked itself.
     pub(super) fn is_revoked(&self, checks: &mut Checks) -> bool {
         self.revocations()
             .take(limits::CERTIFICATE_CHECKS)
-            .any(|packet| checks.spend().is_ok() && packet.verify_key(&self.primary).is_ok())
+            .any(|packet| {
+                checks.spend().is_ok() && packet.verify_key(&Either(&self.primary)).is_ok()
+            })
     }
 
     fn check_primary(
@@ -246,10 +255,15 @@ impl Certificate {
         must_sign: bool,
         budget: &mut Budget<'_>,
     ) -> Result<(), Fault> {
+        // A subkey may be of a kind that is known under a primary key that is not:
+        // neither its binding nor a revocation can be told.
+        if !signature::is_supported(&self.primary) {
+            return Err(Fault::UnsupportedAlgorithm);
+        }
         let mut retired = false;
         for packet in self.revocations() {
             budget.spend()?;
-            if packet.verify_key(&self.primary).is_ok() {
+            if packet.verify_key(&Either(&self.primary)).is_ok() {
                 match is_soft(packet) {
                     true => retired = true,
                     false => return Err(Fault::KeyRevoked),
@@ -280,14 +294,14 @@ impl Certificate {
                 .filter(own),
             now,
             budget,
-            |packet| packet.verify_key(&self.primary).is_ok(),
+            |packet| packet.verify_key(&Either(&self.primary)).is_ok(),
         )?;
         let mut on_users = Vec::new();
         for (user, packets) in &self.users {
             let own_packets = packets.iter().filter(own);
             let last = newest(own_packets, now, budget, |packet| {
                 packet
-                    .verify_certification(&self.primary, Tag::UserId, user)
+                    .verify_certification(&Either(&self.primary), Tag::UserId, user)
                     .is_ok()
             })?;
             on_users.extend(last.filter(|p| p.typ() != Some(SignatureType::CertRevocation)));
@@ -316,7 +330,10 @@ impl Certificate {
         for packet in packets {
             if packet.typ() == Some(SignatureType::SubkeyRevocation) {
                 budget.spend()?;
-                if packet.verify_subkey_binding(&self.primary, subkey).is_ok() {
+                if packet
+                    .verify_subkey_binding(&Either(&self.primary), subkey)
+                    .is_ok()
+                {
                     match is_soft(packet) {
                         true => retired = true,
                         false => return Err(Fault::KeyRevoked),
@@ -333,7 +350,11 @@ impl Certificate {
                 .filter(|p| p.typ() == Some(SignatureType::SubkeyBinding)),
             now,
             budget,
-            |packet| packet.verify_subkey_binding(&self.primary, subkey).is_ok(),
+            |packet| {
+                packet
+                    .verify_subkey_binding(&Either(&self.primary), subkey)
+                    .is_ok()
+            },
         )?
         .ok_or(Fault::UnboundSubkey)?;
         if !flags(binding).is_some_and(|flags| flags.sign()) {
@@ -344,7 +365,7 @@ impl Certificate {
             .filter(|packet| is_usable(packet, now))
             .ok_or(Fault::NoBackSignature)?;
         budget.spend()?;
-        back.verify_primary_key_binding(subkey, &self.primary)
+        back.verify_primary_key_binding(&Either(subkey), &self.primary)
             .map_err(|_| Fault::NoBackSignature)?;
         let born = key_time(subkey);
         check_validity(born, expiry(binding, born), signature, now)

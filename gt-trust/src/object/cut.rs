@@ -173,20 +173,27 @@ pub(super) fn headers(bytes: &[u8], name: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// Returns the date of a person's line: the last number but one.
-pub(super) fn date(payload: &[u8], key: &[u8]) -> Option<Time> {
+/// Returns the line of a person, if it names an address: without one git
+/// verifies nothing (gpg-interface.c, `parse_payload_metadata`).
+pub(super) fn person<'a>(payload: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let mut rest = payload;
     while !rest.is_empty() && rest[0] != b'\n' {
         let (this, after) = line(rest);
         if let Some(person) = this.strip_prefix(key) {
-            let at = person.iter().rposition(|b| *b == b'>')?;
-            let words = std::str::from_utf8(&person[at + 1..]).ok()?;
-            let number = words.split_ascii_whitespace().next()?;
-            return number.parse().ok().map(Time);
+            let at = person.iter().position(|b| *b == b'<')?;
+            return person[at..].contains(&b'>').then_some(person);
         }
         rest = after;
     }
     None
+}
+
+/// Returns the date in a person's line: the last number but one.
+pub(super) fn date(person: &[u8]) -> Option<Time> {
+    let at = person.iter().rposition(|b| *b == b'>')?;
+    let words = std::str::from_utf8(&person[at + 1..]).ok()?;
+    let number = words.split_ascii_whitespace().next()?;
+    number.parse().ok().map(Time)
 }
 
 #[cfg(test)]
@@ -205,7 +212,28 @@ mod tests {
         assert_eq!(signature.unwrap(), b"one\ntwo\n\nthree\n");
         let expected = format!("{COMMIT}encoding latin1\n\nmessage\n");
         assert_eq!(payload, expected.as_bytes());
-        assert_eq!(date(&payload, b"committer "), Some(Time(1_700_000_000)));
+        let committer = person(&payload, b"committer ").unwrap();
+        assert_eq!(date(committer), Some(Time(1_700_000_000)));
+    }
+
+    #[test]
+    fn persons_without_an_address_are_none() {
+        for (line, there) in [
+            ("tagger A <a@x> 1 +0000\n", true),
+            ("tagger <>\n", true),
+            ("tagger A a@x 1 +0000\n", false),
+            ("tagger >A<\n", false),
+            ("tagger\n", false),
+            ("taggers A <a@x>\n", false),
+            ("\ntagger A <a@x>\n", false),
+        ] {
+            let text = format!("object 1\n{line}\nm");
+            assert_eq!(
+                person(text.as_bytes(), b"tagger ").is_some(),
+                there,
+                "{line}"
+            );
+        }
     }
 
     #[test]
@@ -286,7 +314,7 @@ mod tests {
             }
             let unfolded: usize = headers(bytes, b"mergetag").iter().map(Vec::len).sum();
             prop_assert!(unfolded <= bytes.len());
-            date(bytes, b"x");
+            person(bytes, b"x").map(date);
         }
     }
 }

@@ -7,6 +7,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::key::Keyring;
+use crate::keybox;
 use crate::limits;
 use crate::packets::{self, Packet, Packets};
 use crate::signature;
@@ -33,7 +34,8 @@ const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const REVOCATIONS: usize = 16;
 
 impl Rings {
-    /// Adds a file: binary, or armoured blocks with any text round them.
+    /// Adds a file: binary, armoured blocks with any text round them, or a
+    /// keybox (GnuPG's `pubring.kbx`).
     ///
     /// # Errors
     /// [`RingError`] where there is no certificate in it, or too much.
@@ -42,8 +44,14 @@ impl Rings {
         if self.bytes > limits::RINGS {
             return Err(RingError::TooLong(self.bytes));
         }
-        if bytes.get(8..12) == Some(b"KBXf") {
-            return Err(RingError::Keybox);
+        if keybox::is_database(bytes) {
+            return Err(RingError::Database);
+        }
+        if keybox::is_keybox(bytes) {
+            let blobs = keybox::Blobs::new(bytes).filter_map(Result::ok);
+            // One that breaks off would hide the others.
+            self.files.extend(blobs.map(<[u8]>::to_vec));
+            return Ok(());
         }
         let binary = match bytes.first() {
             Some(first) if first & 0x80 != 0 => bytes.to_vec(),
@@ -250,9 +258,9 @@ pub enum RingError {
     /// More than [`limits::RINGS`].
     #[error("expected at most {limit} bytes of keyrings, got {0}", limit = limits::RINGS)]
     TooLong(usize),
-    /// GnuPG's own data base.
-    #[error("expected certificates, got a keybox (export them with gpg --export)")]
-    Keybox,
+    /// A data base of GnuPG's keyboxd.
+    #[error("expected certificates, got a data base (export them with gpg --export)")]
+    Database,
     /// Armour that cannot be read.
     #[error("expected armour that can be read")]
     Armor,

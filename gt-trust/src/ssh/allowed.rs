@@ -49,19 +49,29 @@ impl AllowedSigners {
     /// # Errors
     /// `TooLong` above [`limits::SIGNERS`] bytes.
     pub fn parse(text: &[u8], local: i64) -> Result<Self, TooLong> {
+        Self::parse_in(text, &|wall| wall - local)
+    }
+
+    /// Reads the file for a time zone that has summers: `to_utc` turns the
+    /// seconds from 1970-01-01 00:00 to a moment, both by the clock on the wall,
+    /// into Unix seconds.
+    ///
+    /// # Errors
+    /// `TooLong` above [`limits::SIGNERS`] bytes.
+    pub fn parse_in(text: &[u8], to_utc: &dyn Fn(i64) -> i64) -> Result<Self, TooLong> {
         if text.len() > limits::SIGNERS {
             return Err(TooLong(text.len()));
         }
         let mut all = Self::default();
         for (n, bytes) in text.split(|b| *b == b'\n').enumerate() {
-            let bytes = bytes.trim_ascii();
+            // To ssh-keygen a line is a C string.
+            let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+            let bytes = bytes[..end].trim_ascii();
             if bytes.is_empty() || bytes.starts_with(b"#") {
                 continue;
             }
-            let line = std::str::from_utf8(bytes)
-                .ok()
-                .and_then(|text| Line::parse(text, local));
-            match line {
+            // Names may be in any encoding.
+            match Line::parse(&String::from_utf8_lossy(bytes), to_utc) {
                 Some(line) => all.lines.push(line),
                 None => all.unreadable.push(n + 1),
             }
@@ -76,18 +86,20 @@ impl AllowedSigners {
 
     /// Says whether a key may sign for a purpose at a time, and under which
     /// name: as git finds it, which asks `ssh-keygen -Y find-principals` first
-    /// (the names on the first line that has the key), and then for each of
-    /// them `ssh-keygen -Y verify`.
+    /// (the names on the first line that has the key and holds at that time, up
+    /// to an empty name), and then for each of them `ssh-keygen -Y verify`.
     pub fn find(&self, key: &PublicKey, namespace: &str, at: Time) -> Standing {
         let has = |line: &&Line| line.key == *key;
-        let Some(first) = self.lines.iter().find(|l| has(l) && !l.authority) else {
-            return match self.lines.iter().any(|line| has(&line)) {
-                true => Standing::Authority,
-                false => Standing::Unknown,
+        let mut signers = self.lines.iter().filter(has).filter(|l| !l.authority);
+        let Some(first) = signers.clone().find(|line| line.holds_at(at)) else {
+            return match (signers.next(), self.lines.iter().any(|line| has(&line))) {
+                (Some(_), _) => Standing::OutOfTime,
+                (None, true) => Standing::Authority,
+                (None, false) => Standing::Unknown,
             };
         };
         let mut worst = Standing::Unknown;
-        for principal in first.principals.split(',').filter(|p| !p.is_empty()) {
+        for principal in first.principals.split(',').take_while(|p| !p.is_empty()) {
             match self.verify_as(principal, key, namespace, at) {
                 Standing::Unknown => {}
                 allowed @ Standing::Allowed(_) => return allowed,
@@ -122,9 +134,7 @@ impl AllowedSigners {
             let list = line.namespaces.as_ref();
             if list.is_some_and(|list| !matches_list(namespace.as_bytes(), list)) {
                 worst = Standing::OtherNamespace;
-            } else if line.after.is_some_and(|after| at < after)
-                || line.before.is_some_and(|before| at > before)
-            {
+            } else if !line.holds_at(at) {
                 worst = Standing::OutOfTime;
             } else {
                 return Standing::Allowed(principal.to_owned());
@@ -136,7 +146,7 @@ impl AllowedSigners {
 
 impl Line {
     /// `<principals> [<options>] <key type> <base64> [<comment>]`
-    fn parse(text: &str, local: i64) -> Option<Self> {
+    fn parse(text: &str, to_utc: &dyn Fn(i64) -> i64) -> Option<Self> {
         let (principals, rest) = word(text)?;
         let mut line = Self {
             principals: principals.trim_matches('"').to_owned(),
@@ -152,12 +162,16 @@ impl Line {
         let (options, rest) = word(rest)?;
         line.key = PublicKey::from_words(rest)?;
         for option in split_quoted(options, ',') {
-            line.option(option, local)?;
+            line.option(option, to_utc)?;
         }
         Some(line)
     }
 
-    fn option(&mut self, text: &str, local: i64) -> Option<()> {
+    fn holds_at(&self, at: Time) -> bool {
+        self.after.is_none_or(|after| at >= after) && self.before.is_none_or(|before| at <= before)
+    }
+
+    fn option(&mut self, text: &str, to_utc: &dyn Fn(i64) -> i64) -> Option<()> {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => {
                 let value = value.strip_prefix('"')?.strip_suffix('"')?;
@@ -171,8 +185,8 @@ impl Line {
                 true
             }
             ("namespaces", Some(list)) => self.namespaces.replace(list.to_owned()).is_none(),
-            ("valid-after", Some(date)) => self.after.replace(moment(date, local)?).is_none(),
-            ("valid-before", Some(date)) => self.before.replace(moment(date, local)?).is_none(),
+            ("valid-after", Some(date)) => self.after.replace(moment(date, to_utc)?).is_none(),
+            ("valid-before", Some(date)) => self.before.replace(moment(date, to_utc)?).is_none(),
             _ => false,
         };
         is_new.then_some(())
@@ -203,7 +217,7 @@ fn split_quoted(text: &str, at: char) -> impl Iterator<Item = &str> {
 }
 
 /// Reads `YYYYMMDD` or `YYYYMMDDHHMM[SS]`, with `Z` in UTC.
-fn moment(text: &str, local: i64) -> Option<Time> {
+fn moment(text: &str, to_utc: &dyn Fn(i64) -> i64) -> Option<Time> {
     let (digits, utc) = match text.strip_suffix(['Z', 'z']) {
         Some(digits) => (digits, true),
         None => (text, false),
@@ -225,7 +239,7 @@ fn moment(text: &str, local: i64) -> Option<Time> {
         && minute < 60
         && second < 61;
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    let seconds = if utc { seconds } else { seconds - local };
+    let seconds = if utc { seconds } else { to_utc(seconds) };
     fits.then(|| u64::try_from(seconds).ok().map(Time))
         .flatten()
 }
@@ -269,9 +283,16 @@ mod tests {
             ("202401010000Z", 1_704_067_200),
             ("20240101000001Z", 1_704_067_201),
         ] {
-            assert_eq!(moment(text, 7200), Some(Time(expected)), "{text}");
+            assert_eq!(
+                moment(text, &|local| local - 7200),
+                Some(Time(expected)),
+                "{text}"
+            );
         }
-        assert_eq!(moment("20240101", 3600), Some(Time(1_704_063_600)));
+        assert_eq!(
+            moment("20240101", &|local| local - 3600),
+            Some(Time(1_704_063_600))
+        );
         for bad in [
             "",
             "2024",
@@ -281,7 +302,7 @@ mod tests {
             "2024-01-01",
             "20240101ZZ",
         ] {
-            assert_eq!(moment(bad, 0), None, "{bad}");
+            assert_eq!(moment(bad, &|local| local), None, "{bad}");
         }
     }
 
@@ -304,6 +325,17 @@ mod tests {
         let authority = format!("a@b cert-authority {KEY}");
         assert_eq!(standing(&authority, 1), Standing::Authority);
         assert_eq!(standing("", 1), Standing::Unknown);
+        let mut latin1 = format!("a@b {KEY}").into_bytes();
+        latin1[0] = 0xe4;
+        let signers = AllowedSigners::parse(&latin1, 0).unwrap();
+        assert!(signers.unreadable().is_empty());
+        // Not up to now, or not any more: the next line that has it.
+        let late = format!("x@y valid-before=\"19700101Z\" {KEY}\na@b {KEY}");
+        assert_eq!(standing(&late, 1), allowed("a@b"));
+        // Names up to an empty one.
+        assert_eq!(standing(&format!(",a@b {KEY}"), 1), Standing::Unknown);
+        assert_eq!(standing(&format!("a@b, {KEY}"), 1), allowed("a@b"));
+        assert_eq!(standing(&format!("a@b {KEY}\0x"), 1), allowed("a@b"));
         // The first line's names only, as git finds them.
         let other = format!("x@y namespaces=\"file\" {KEY}\na@b {KEY}");
         assert_eq!(standing(&other, 1), Standing::OtherNamespace);

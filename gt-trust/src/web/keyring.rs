@@ -6,6 +6,7 @@ use super::armour;
 use crate::certificate::{Certificate, KeyId, Skipped};
 use crate::fingerprint::Fingerprint;
 use crate::key;
+use crate::keybox;
 use crate::limits;
 use crate::packets::{self, Packet, Packets};
 
@@ -42,9 +43,9 @@ impl Keyring {
         Self::default()
     }
 
-    /// Reads a keyring, binary (as `gpg --export` writes it) or armoured, one
-    /// certificate at a time: one that is broken, of an old version or flooded
-    /// costs only itself.
+    /// Reads a keyring, binary (as `gpg --export` writes it), armoured or a
+    /// keybox (GnuPG's `pubring.kbx`), one certificate at a time: one that is
+    /// broken, of an old version or flooded costs only itself.
     ///
     /// # Errors
     /// [`KeyringError`] where it is no keyring at all, or all of them are too
@@ -54,10 +55,20 @@ impl Keyring {
         if self.bytes > limits::KEYRINGS {
             return Err(KeyringError::TooLong(self.bytes));
         }
-        if bytes.get(8..12) == Some(b"KBXf") {
-            return Err(KeyringError::Keybox);
+        if keybox::is_database(bytes) {
+            return Err(KeyringError::Database);
         }
         let mut added = Added::default();
+        if keybox::is_keybox(bytes) {
+            for blob in keybox::Blobs::new(bytes) {
+                match blob {
+                    Ok(packets) => self.read(packets, &mut added)?,
+                    Err(why) if why.last => added.broken = true,
+                    Err(_) => added.skipped.push(Skipped::Broken),
+                }
+            }
+            return Ok(added);
+        }
         if !armour::is_armoured(bytes) {
             self.read(bytes, &mut added)?;
             return Ok(added);
@@ -201,9 +212,9 @@ pub enum KeyringError {
     /// More than [`limits::CERTIFICATES_READ`].
     #[error("expected at most {limit} certificates", limit = limits::CERTIFICATES_READ)]
     TooMany,
-    /// GnuPG's own database.
-    #[error("expected certificates as gpg --export writes them, got a keybox")]
-    Keybox,
+    /// A data base of GnuPG's keyboxd.
+    #[error("expected certificates as gpg --export writes them, got a data base (pubring.db)")]
+    Database,
     /// Neither packets nor armour.
     #[error("expected OpenPGP certificates, binary or armoured")]
     Nothing,

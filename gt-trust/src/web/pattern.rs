@@ -15,8 +15,10 @@ use crate::limits;
 /// One step of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// This character, in capitals.
+    /// This character. Names are held against it in capitals.
     Is(char),
+    /// What no character is.
+    Never,
     /// Any character.
     Any,
     /// A character of a set, or none of it.
@@ -33,6 +35,12 @@ enum Set {
     Digit,
     Word,
     Blank,
+}
+
+/// A name as it is compared, and as it was written.
+struct Name {
+    upper: Vec<char>,
+    plain: Vec<char>,
 }
 
 const FRAME_START: &[u8] = b"<[^>]+[@.]";
@@ -54,11 +62,14 @@ pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let Some(steps) = steps(inner) else {
         return false;
     };
-    let name: Vec<char> = until_zero(name).map(upper).collect();
+    let name = Name {
+        upper: until_zero(name).map(upper).collect(),
+        plain: until_zero(name).collect(),
+    };
     if framed {
         matches_framed(&steps, &name)
     } else {
-        (0..=name.len()).any(|at| run(&steps, &name, at).is_some())
+        (0..=name.upper.len()).any(|at| run(&steps, &name, at).is_some())
     }
 }
 
@@ -91,24 +102,31 @@ fn upper(c: char) -> char {
 
 /// Reads the steps; `None` where the pattern is none.
 fn steps(pattern: &[u8]) -> Option<Vec<Step>> {
+    let pattern: Vec<char> = until_zero(pattern).collect();
     let mut steps = Vec::new();
-    let mut chars = until_zero(pattern);
-    while let Some(c) = chars.next() {
+    let mut rest = pattern.as_slice();
+    while let [c, after @ ..] = rest {
+        rest = after;
         steps.push(match c {
             '.' => Step::Any,
-            '\\' => match chars.next() {
-                None => return None,
-                Some(escaped) => escape(escaped),
-            },
-            c => Step::Is(upper(c)),
+            '\\' => {
+                let (escaped, after) = after.split_first()?;
+                rest = after;
+                escape(*escaped, &mut rest)?
+            }
+            c => Step::Is(upper(*c)),
         });
     }
     Some(steps)
 }
 
-/// The escapes of the regular expressions that GnuPG brings along.
-fn escape(c: char) -> Step {
-    match c {
+/// The escapes of the regular expressions that GnuPG brings along; `None`
+/// where the pattern is none.
+///
+/// What is escaped is not put into capitals, but names are: an escaped small
+/// letter is none of theirs.
+fn escape(c: char, rest: &mut &[char]) -> Option<Step> {
+    Some(match c {
         'A' => Step::Start,
         'Z' => Step::End,
         '<' | 'm' => Step::WordStart,
@@ -123,47 +141,67 @@ fn escape(c: char) -> Step {
         'r' => Step::Is('\r'),
         't' => Step::Is('\t'),
         'v' => Step::Is('\u{b}'),
-        c => Step::Is(upper(c)),
+        'u' => return number(c, 4, rest),
+        'U' => return number(c, 8, rest),
+        'x' => return number(c, 2, rest),
+        // It escapes the first octet alone, which makes no character.
+        c if !c.is_ascii() => Step::Never,
+        c => Step::Is(c),
+    })
+}
+
+/// The character whose number in hexadecimal follows, of so many digits at
+/// most; the letter itself where none does.
+fn number(letter: char, digits: usize, rest: &mut &[char]) -> Option<Step> {
+    let found = rest.iter().map_while(|c| c.to_digit(16)).take(digits);
+    let (count, value) = found.fold((0, 0), |(n, value), digit| (n + 1, value << 4 | digit));
+    *rest = &rest[count..];
+    match (count, value) {
+        (0, _) => Some(Step::Is(letter)),
+        // It would end the pattern.
+        (_, 0) => None,
+        _ => Some(char::from_u32(value).map_or(Step::Never, Step::Is)),
     }
 }
 
 /// `<`, one or more that are not `>`, one of `@` and `.`, the steps, `>`, end.
-fn matches_framed(steps: &[Step], name: &[char]) -> bool {
-    if name.last() != Some(&'>') {
+fn matches_framed(steps: &[Step], name: &Name) -> bool {
+    let upper = &name.upper;
+    if upper.last() != Some(&'>') {
         return false;
     }
-    (0..name.len()).any(|i| {
-        let part = matches!(name[i], '@' | '.');
-        let first = name[..i]
+    (0..upper.len()).any(|i| {
+        let part = matches!(upper[i], '@' | '.');
+        let first = upper[..i]
             .iter()
             .rposition(|c| *c == '>')
             .map_or(0, |p| p + 1);
         // Between the "<" and here at least one, and no ">".
-        let inside = name.get(first..i.saturating_sub(1));
+        let inside = upper.get(first..i.saturating_sub(1));
         let opened = inside.is_some_and(|inside| inside.contains(&'<'));
-        part && opened && run(steps, name, i + 1) == Some(name.len() - 1)
+        part && opened && run(steps, name, i + 1) == Some(upper.len() - 1)
     })
 }
 
 /// Walks the steps from a place; returns where they end. Each takes one
 /// character or none, so there is but one way.
-fn run(steps: &[Step], name: &[char], mut at: usize) -> Option<usize> {
-    let is_word = |i: Option<usize>| {
-        let c = i.and_then(|i| name.get(i));
-        c.is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_')
-    };
+fn run(steps: &[Step], name: &Name, mut at: usize) -> Option<usize> {
     for step in steps {
-        let here = name.get(at);
-        let before = at.checked_sub(1);
+        let here = name.upper.get(at);
+        // As it was written: of what is behind GnuPG sees an octet, and none of
+        // those beyond ASCII is of a word.
+        let before = at.checked_sub(1).and_then(|i| name.plain.get(i));
+        let is_after_word = before.is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_');
         let (fits, width) = match step {
             Step::Is(c) => (here == Some(c), 1),
+            Step::Never => (false, 1),
             Step::Any => (here.is_some(), 1),
             Step::Of(set, inside) => (here.is_some_and(|c| set.has(*c) == *inside), 1),
             Step::Start => (at == 0, 0),
             Step::End => (here.is_none(), 0),
-            Step::WordStart => (is_word(Some(at)) && !is_word(before), 0),
+            Step::WordStart => (here.is_some_and(|c| begins_word(*c)) && !is_after_word, 0),
             // GnuPG's takes any place after a word character for one.
-            Step::WordEnd => (is_word(before), 0),
+            Step::WordEnd => (is_after_word, 0),
         };
         if !fits {
             return None;
@@ -171,6 +209,13 @@ fn run(steps: &[Step], name: &[char], mut at: usize) -> Option<usize> {
         at += width;
     }
     Some(at)
+}
+
+/// GnuPG asks it of the lower eight bits of a character's number, so that a
+/// dotted capital I (U+0130) begins a word as a zero (0x30) does.
+fn begins_word(c: char) -> bool {
+    let [low, ..] = u32::from(c).to_le_bytes();
+    low.is_ascii_alphanumeric() || c == '_'
 }
 
 impl Set {
@@ -241,6 +286,44 @@ mod tests {
         assert!(matches(b"\\<bob", b"a bob"));
         assert!(!matches(b"\\<bob", b"abob"));
         assert!(!matches(b"bob\\", b"bob\\"));
+    }
+
+    #[test]
+    fn words_are_those_of_gnupg() {
+        // U+0130 and U+4E41 end in an octet that is a digit, a letter; U+4E5F in
+        // an underscore, which is asked of the whole.
+        assert!(matches("\\<\u{130}".as_bytes(), "a \u{130}".as_bytes()));
+        assert!(matches(b"\\<.", "\u{4e41}".as_bytes()));
+        assert!(!matches(b"\\<.", "\u{4e2d}".as_bytes()));
+        assert!(!matches(b"\\<.", "\u{4e5f}".as_bytes()));
+        assert!(!matches(b"\\<.", "\u{e9}".as_bytes()));
+        // The capital of U+0131 is an I, but what stands before is not made one.
+        assert!(matches(b"\\<x", "\u{131}x".as_bytes()));
+        assert!(!matches(b"\\>x", "\u{131}x".as_bytes()));
+        assert!(matches(b"\\<.x", "\u{131}x".as_bytes()));
+    }
+
+    #[test]
+    fn what_is_escaped_is_not_put_into_capitals() {
+        assert!(matches(b"\\B", b"b") && matches(b"\\B", b"B"));
+        assert!(!matches(b"\\k", b"k") && !matches(b"\\k", b"K"));
+        assert!(!matches(b"\\k", b"\\k"));
+        assert!(!matches("\\É".as_bytes(), "É".as_bytes()));
+        assert!(matches(b"\\}", b"}"));
+    }
+
+    #[test]
+    fn characters_by_number() {
+        assert!(matches(b"\\x41", b"a") && matches(b"\\x41b", b"xAbx"));
+        assert!(matches(b"\\u0041", b"anybody") && matches(b"\\u41", b"A"));
+        assert!(matches(b"\\U00000041", b"a"));
+        assert!(matches(b"\\u00c9", "é".as_bytes()));
+        assert!(!matches(b"\\x61", b"a"), "no capital");
+        assert!(!matches(b"\\x41", b"x41"));
+        // Without digits the letter stands for itself: a capital fits.
+        assert!(matches(b"\\Uz", b"uz") && !matches(b"\\xz", b"xz"));
+        assert!(!matches(b"\\u0", b"u0") && !matches(b"a\\x00b", b"a"));
+        assert!(!matches(b"\\UFFFFFFFF", b"anything"));
     }
 
     proptest! {

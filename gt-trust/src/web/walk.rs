@@ -482,7 +482,8 @@ impl<'c> Looked<'_, '_, 'c> {
                 granted.push((group.signer, sig));
             }
         }
-        granted.sort_by_key(|(_, sig)| sig.body.start());
+        let place = |sig: &Sig| self.user.signatures.iter().position(|s| s.body == sig.body);
+        granted.sort_by_cached_key(|(_, sig)| place(sig));
         trust.extend(granted);
         if signed {
             let validity = if count.full >= completes || count.marginal >= marginals {

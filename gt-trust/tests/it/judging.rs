@@ -75,7 +75,14 @@ fn other_rid_is_graft() {
         got: other.rid(),
     };
     assert_eq!(refusal, expected);
-    // Its charter does not come in either.
+    // Nor by its statement or by its charter alone.
+    let mut alone = offer.clone();
+    alone.charters.clear();
+    assert_eq!(refused(publisher.judge(None, &alone, NOW)), expected);
+    let mut beside = publisher.offer(&publisher.first());
+    beside.charters.push(other.charter.as_bytes().to_vec());
+    assert_eq!(refused(publisher.judge(None, &beside, NOW)), expected);
+    // Its charter does not come in when one begins either.
     let charters = [
         publisher.charter.as_bytes().to_vec(),
         other.charter.as_bytes().to_vec(),

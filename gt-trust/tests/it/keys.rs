@@ -194,6 +194,54 @@ fn designated_revokers_revoke() {
     assert!(!ring.is_revoked(&revoker.fingerprint()));
 }
 
+/// A revoker need not be among those who are asked for, nor is it one of them
+/// then; and it is kept and passed on with what it revoked.
+#[test]
+fn revokers_who_are_no_delegates_are_heard() {
+    let revoker = Primary::new(3, GOOD);
+    let key = revoked_by(2, &revoker, true, None);
+    let delegates = [key.fingerprint()];
+    let whole = [revoker.certificate(), key.certificate()].concat();
+    let ring = Keyring::parse(&whole, Some(&delegates)).unwrap();
+    assert_eq!(ring.fingerprints(), delegates);
+    assert!(ring.is_revoked(&delegates[0]));
+    let signed = |ring: &Keyring, by: &Primary| {
+        let armored = forge::sign_armored(&by.secret, NOW, PAYLOAD);
+        let signature = Signature::from_armor(armored.as_bytes()).unwrap();
+        ring.verify(&signature, PAYLOAD, NOW).map(drop)
+    };
+    assert_eq!(signed(&ring, &key), Err(Fault::KeyRevoked));
+    assert_eq!(signed(&ring, &revoker), Err(Fault::NoSuchKey));
+    // Whom nobody names is passed over.
+    let unnamed = revoked_by(2, &revoker, false, None);
+    let others = [revoker.certificate(), unnamed.certificate()].concat();
+    let ring = Keyring::parse(&others, Some(&delegates)).unwrap();
+    assert_eq!(signed(&ring, &unnamed), Ok(()));
+    assert_eq!(signed(&ring, &revoker), Err(Fault::NoSuchKey));
+    // Without the revoker's key nobody could tell any more.
+    let alone = key.certificate();
+    assert!(Keyring::forgets(
+        &whole,
+        std::slice::from_ref(&alone),
+        &delegates
+    ));
+    assert!(!Keyring::forgets(
+        &whole,
+        std::slice::from_ref(&whole),
+        &delegates
+    ));
+    assert!(!Keyring::forgets(
+        &others,
+        &[unnamed.certificate()],
+        &delegates
+    ));
+    for rings in [vec![alone, revoker.certificate()], vec![whole]] {
+        let joined = Keyring::joined(&rings, &delegates);
+        let ring = Keyring::parse(&joined, Some(&delegates)).unwrap();
+        assert_eq!(signed(&ring, &key), Err(Fault::KeyRevoked));
+    }
+}
+
 #[test]
 fn a_strangers_revocation_revokes_nothing() {
     let stranger = Primary::new(2, GOOD);

@@ -5,7 +5,7 @@ use std::error::Error;
 
 use gt_trust::belief::{Belief, Believes};
 use gt_trust::charter::{Charter, Contents, Delegate, Rule};
-use gt_trust::judge::{Judgement, Receiver, Refusal, RuleFault, SealFault, check_history};
+use gt_trust::judge::{Judgement, Receiver, Refusal, RuleFault, SealFault, check_history_narrowed};
 use gt_trust::signature::Fault;
 use gt_trust::statement::{Draft, History, Move};
 use gt_trust::{Fingerprint, Identity, ObjectFormat, Offer, Oid, Statement, Time, judge, ssh};
@@ -231,11 +231,20 @@ fn what_the_objects_show_is_held_against_the_rules() {
     }
     objects.0.insert(oid(9), commit(&ssh_sign(&ssh, &unsigned)));
     let first = publisher.first();
-    let check = |rule: &str, before: Option<&Statement>, to: u8| {
+    let asked = |rule: &str, before: Option<&Statement>, to: u8, web: Option<&dyn Believes>| {
         let new = changed(&first, &[("refs/heads/main", to)], Move::FastForward);
         let keyrings = [keyring.clone()];
-        check_history(&with(rule), before, &new, &keyrings, &objects, after(1))
+        check_history_narrowed(
+            &with(rule),
+            before,
+            &new,
+            &keyrings,
+            &objects,
+            web,
+            after(1),
+        )
     };
+    let check = |rule: &str, before: Option<&Statement>, to: u8| asked(rule, before, to, None);
     let held = Some(&first);
     assert_eq!(check("refs/heads/main any 1 fast-forward", held, 9), Ok(()));
     assert_eq!(
@@ -287,6 +296,30 @@ fn what_the_objects_show_is_held_against_the_rules() {
         check("refs/heads/release any 1 immutable signed-commits", held, 6),
         Ok(())
     );
+    // Of those whom the rule names, whom the receiver believes; and no others.
+    let web = Believed([anna.fingerprint()]);
+    assert_eq!(asked(tip, held, 7, Some(&web)), Ok(()));
+    assert_eq!(asked(every, None, 7, Some(&web)), Ok(()));
+    for (rule, to) in [(tip, 8), (tip, 9), (every, 8)] {
+        assert!(matches!(
+            asked(rule, None, to, Some(&web)),
+            Err(RuleFault::Signature { .. })
+        ));
+    }
+    let bela_alone = Believed([bela.fingerprint()]);
+    assert!(matches!(
+        asked(anna_alone, held, 8, Some(&bela_alone)),
+        Err(RuleFault::Signature { .. })
+    ));
+}
+
+/// Believes these and nobody else.
+struct Believed([Fingerprint; 1]);
+
+impl Believes for Believed {
+    fn belief(&self, primary: &Fingerprint, now: Time) -> Belief {
+        self.0[..].belief(primary, now)
+    }
 }
 
 fn ssh_key(seed: u8) -> PrivateKey {

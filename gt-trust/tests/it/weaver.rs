@@ -1,20 +1,73 @@
 //! Webs woven octet by octet: keys, user ids and signatures with any fields,
 //! right or wrong.
 
+use std::sync::OnceLock;
+
+use data_encoding::BASE64;
 use gt_trust::Fingerprint;
-use pgp::crypto::Signer as _;
+use pgp::crypto::Signer;
 use pgp::crypto::ed25519::{Mode, SecretKey as Ed25519};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::types::{Ed25519PublicParams, EddsaLegacyPublicParams, SignatureBytes};
+use pgp::packet::{PacketHeader, SecretKey};
+use pgp::types::{
+    Ed25519PublicParams, EddsaLegacyPublicParams, PlainSecretParams, SecretParams, SignatureBytes,
+    Tag,
+};
 use sha1::Digest as _;
 
 /// A key that signs what it is told to.
 pub(crate) struct Maker {
-    secret: Ed25519,
+    secret: Secret,
+    algorithm: u8,
     pub(crate) version: u8,
     pub(crate) created: u32,
     body: Vec<u8>,
     pub(crate) print: Fingerprint,
+}
+
+enum Secret {
+    Own(Box<Ed25519>),
+    /// One of those in `golden/makers`.
+    Kept(&'static Kept),
+}
+
+/// A secret key that gpg made once.
+struct Kept {
+    /// The body of its public-key packet.
+    body: Vec<u8>,
+    secret: PlainSecretParams,
+}
+
+/// What the keys in `golden/makers` are, in their order.
+pub(crate) const KINDS: [&str; 5] = ["rsa1024", "dsa1024", "nistp256", "nistp521", "secp256k1"];
+
+fn kept() -> &'static [Kept] {
+    static KEPT: OnceLock<Vec<Kept>> = OnceLock::new();
+    KEPT.get_or_init(|| {
+        let lines = include_str!("../golden/makers").lines().skip(1);
+        let words = lines.map(|line| line.split_once(' ').unwrap());
+        let kept: Vec<Kept> = words
+            .zip(KINDS)
+            .map(|((name, base64), kind)| {
+                assert_eq!(name, kind);
+                let bytes = BASE64.decode(base64.as_bytes()).unwrap();
+                let length = u32::try_from(bytes.len()).unwrap();
+                let header = PacketHeader::new_fixed(Tag::SecretKey, length);
+                let key = SecretKey::try_from_reader(header, &mut bytes.as_slice()).unwrap();
+                let SecretParams::Plain(secret) = key.secret_params() else {
+                    panic!("not in the clear");
+                };
+                let mut body = Vec::new();
+                pgp::ser::Serialize::to_writer(key.public_key(), &mut body).unwrap();
+                Kept {
+                    body,
+                    secret: secret.clone(),
+                }
+            })
+            .collect();
+        assert_eq!(kept.len(), KINDS.len());
+        kept
+    })
 }
 
 /// What is signed, beside the primary key.
@@ -23,6 +76,18 @@ pub(crate) enum Part<'a> {
     Key,
     User(&'a str),
     Attribute(&'a [u8]),
+    Subkey(&'a Maker),
+}
+
+/// How a signature names its maker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Named {
+    /// By the short name, which is not signed.
+    Short,
+    /// By the short name, signed.
+    Signed,
+    /// By both names, the long one signed.
+    Both,
 }
 
 /// The fields of a signature.
@@ -44,6 +109,18 @@ pub(crate) struct Fields {
     pub(crate) forged: bool,
     /// Of version 3.
     pub(crate) old: bool,
+    pub(crate) named: Named,
+    pub(crate) flags: Option<u8>,
+    pub(crate) primary: bool,
+    /// Not to be exported.
+    pub(crate) local: bool,
+    /// An unknown notation: critical or not.
+    pub(crate) notation: Option<bool>,
+    pub(crate) pattern_is_critical: bool,
+    /// What a revoker's class octet is.
+    pub(crate) revoker_class: u8,
+    /// Number of a subpacket that stands where it is not signed.
+    pub(crate) loose: Option<u8>,
 }
 
 impl Fields {
@@ -62,6 +139,14 @@ impl Fields {
             unknown: false,
             forged: false,
             old: false,
+            named: Named::Short,
+            flags: None,
+            primary: false,
+            local: false,
+            notation: None,
+            pattern_is_critical: false,
+            revoker_class: 0x80,
+            loose: None,
         }
     }
 }
@@ -89,6 +174,66 @@ impl Maker {
         Self::of_version(6, seed, created)
     }
 
+    /// A key of one of [`KINDS`], by number: the same secret with any date.
+    pub(crate) fn kept(kind: usize, created: u32) -> Self {
+        let kept = &kept()[kind];
+        let mut body = kept.body.clone();
+        body[1..5].copy_from_slice(&created.to_be_bytes());
+        Self {
+            secret: Secret::Kept(kept),
+            algorithm: body[5],
+            version: 4,
+            created,
+            print: Fingerprint::V4(sha1::Sha1::digest(hashed_key(4, &body)).into()),
+            body,
+        }
+    }
+
+    /// Tells whether GnuPG and rPGP both take a digest from this key: ECDSA and
+    /// DSA want one as long as their group, and rPGP wants 256 bits for Ed25519.
+    pub(crate) fn takes(&self, hash: u8) -> bool {
+        let bits = match hash {
+            1 => 128,
+            2 => 160,
+            8 => 256,
+            9 => 384,
+            10 => 512,
+            11 => 224,
+            _ => return false,
+        };
+        let least = match &self.secret {
+            Secret::Own(_) => 256,
+            Secret::Kept(kept) => match &kept.secret {
+                PlainSecretParams::RSA(_) => 0,
+                PlainSecretParams::DSA(_) => 160,
+                PlainSecretParams::ECDSA(key) if key.to_bytes().len() > 48 => 512,
+                _ => 256,
+            },
+        };
+        bits >= least
+    }
+
+    fn numbers(&self, hash: HashAlgorithm, digest: &[u8]) -> SignatureBytes {
+        let kept = match &self.secret {
+            Secret::Own(key) => return key.sign(hash, digest).unwrap(),
+            Secret::Kept(kept) => kept,
+        };
+        let made = match &kept.secret {
+            PlainSecretParams::RSA(key) => key.sign(hash, digest),
+            PlainSecretParams::DSA(key) => key.sign(hash, digest),
+            PlainSecretParams::ECDSA(key) => key.sign(hash, digest),
+            _ => unreachable!("no such key is kept"),
+        };
+        match made.unwrap() {
+            // GnuPG writes the other form as often.
+            SignatureBytes::Mpis(rs) if kept.is_koblitz() && digest[2] & 1 == 1 => {
+                let other = negative(rs[1].as_ref());
+                SignatureBytes::Mpis(vec![rs[0].clone(), pgp::types::Mpi::from_slice(&other)])
+            }
+            made => made,
+        }
+    }
+
     fn of_version(version: u8, seed: u8, created: u32) -> Self {
         let mode = match version {
             4 => Mode::EdDSALegacy,
@@ -114,7 +259,8 @@ impl Maker {
             Fingerprint::V6(sha2::Sha256::digest(hashed_key(6, &body)).into())
         };
         Self {
-            secret,
+            secret: Secret::Own(Box::new(secret)),
+            algorithm: body[5],
             version,
             created,
             body,
@@ -153,6 +299,7 @@ impl Maker {
             Part::Key => {}
             Part::User(name) => prefixed(0xb4, name.as_bytes()),
             Part::Attribute(bytes) => prefixed(0xd1, bytes),
+            Part::Subkey(key) => data.extend(hashed_key(key.version, &key.body)),
         }
         let mut body = Vec::new();
         if fields.old {
@@ -161,16 +308,17 @@ impl Maker {
             body.extend([3, 5, fields.class]);
             body.extend(fields.made.to_be_bytes());
             body.extend(self.key_id());
-            body.extend([22, fields.hash]);
+            body.extend([self.algorithm, fields.hash]);
         } else {
-            let hashed = self.hashed_area(fields);
-            let unhashed = [&[9, 16][..], self.key_id()].concat();
+            let (hashed, mut unhashed) = self.areas(fields);
+            if !matches!(fields.named, Named::Signed) {
+                unhashed.extend([&[9, 16][..], self.key_id()].concat());
+            }
             let length = |n: usize| -> Vec<u8> {
                 let all = u32::try_from(n).unwrap().to_be_bytes();
                 all[if is_v6 { 0 } else { 2 }..].to_vec()
             };
-            let algorithm = if is_v6 { 27 } else { 22 };
-            body.extend([self.version, fields.class, algorithm, fields.hash]);
+            body.extend([self.version, fields.class, self.algorithm, fields.hash]);
             body.extend(length(hashed.len()));
             body.extend(&hashed);
             let signed = u32::try_from(body.len()).unwrap();
@@ -194,7 +342,7 @@ impl Maker {
         if fields.forged {
             digest[5] ^= 1;
         }
-        match self.secret.sign(hash, &digest).unwrap() {
+        match self.numbers(hash, &digest) {
             SignatureBytes::Mpis(numbers) => {
                 body.extend(numbers.iter().flat_map(|n| mpi(n.as_ref())));
             }
@@ -203,25 +351,37 @@ impl Maker {
         packet(2, &body)
     }
 
-    fn hashed_area(&self, fields: &Fields) -> Vec<u8> {
-        let mut area = Vec::new();
+    /// What is signed, and what is not.
+    fn areas(&self, fields: &Fields) -> (Vec<u8>, Vec<u8>) {
+        let (mut hashed, mut unhashed) = (Vec::new(), Vec::new());
         let mut add = |kind: u8, data: &[u8]| {
+            let area = match fields.loose == Some(kind & 0x7f) {
+                true => &mut unhashed,
+                false => &mut hashed,
+            };
             area.push(u8::try_from(data.len() + 1).unwrap());
             area.push(kind);
             area.extend(data);
         };
         add(2, &fields.made.to_be_bytes());
-        if self.version == 6 {
-            add(33, &[&[6], self.print.as_bytes()].concat());
+        match fields.named {
+            _ if self.version == 6 => add(33, &[&[6], self.print.as_bytes()].concat()),
+            Named::Both => add(33, &[&[4], self.print.as_bytes()].concat()),
+            Named::Signed => add(16, self.key_id()),
+            Named::Short => {}
         }
         if let Some(span) = fields.expires {
             add(3, &span.to_be_bytes());
+        }
+        if fields.local {
+            add(4, &[0]);
         }
         if let Some((depth, amount)) = fields.trust {
             add(5, &[depth, amount]);
         }
         if let Some(pattern) = &fields.pattern {
-            add(6, &[pattern.as_bytes(), &[0]].concat());
+            let kind = if fields.pattern_is_critical { 0x86 } else { 6 };
+            add(kind, &[pattern.as_bytes(), &[0]].concat());
         }
         if !fields.revocable {
             add(7, &[0]);
@@ -230,7 +390,20 @@ impl Maker {
             add(9, &span.to_be_bytes());
         }
         if let Some(revoker) = &fields.revoker {
-            add(12, &[&[0x80, 22], revoker.as_bytes()].concat());
+            add(
+                12,
+                &[&[fields.revoker_class, 22], revoker.as_bytes()].concat(),
+            );
+        }
+        if let Some(critical) = fields.notation {
+            let kind = if critical { 0x80 | 20 } else { 20 };
+            add(kind, b"\x80\0\0\0\0\x0b\0\x01a@example.xv");
+        }
+        if fields.primary {
+            add(25, &[1]);
+        }
+        if let Some(flags) = fields.flags {
+            add(27, &[flags]);
         }
         if let Some(reason) = fields.reason {
             add(29, &[reason]);
@@ -238,8 +411,39 @@ impl Maker {
         if fields.unknown {
             add(0x80 | 120, &[0]);
         }
-        area
+        (hashed, unhashed)
     }
+
+    /// Returns its packet as a subkey.
+    pub(crate) fn subkey_packet(&self) -> Vec<u8> {
+        packet(14, &self.body)
+    }
+}
+
+impl Kept {
+    fn is_koblitz(&self) -> bool {
+        // Of 1.3.132.0.10.
+        self.body[6..].starts_with(&[5, 0x2b, 0x81, 4, 0, 10])
+    }
+}
+
+/// n - s of secp256k1.
+fn negative(s: &[u8]) -> Vec<u8> {
+    let order = BASE64
+        .decode(b"/////////////////////rqu3OavSKA7v9JejNA2QUE=")
+        .unwrap();
+    let mut s = s.to_vec();
+    while s.len() < 32 {
+        s.insert(0, 0);
+    }
+    let mut borrow = 0;
+    let mut out = vec![0; 32];
+    for i in (0..32).rev() {
+        let difference = i16::from(order[i]) - i16::from(s[i]) - borrow;
+        borrow = i16::from(difference < 0);
+        out[i] = u8::try_from(difference & 0xff).unwrap();
+    }
+    out
 }
 
 fn hashed_key(version: u8, body: &[u8]) -> Vec<u8> {

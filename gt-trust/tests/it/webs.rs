@@ -11,7 +11,7 @@ use gt_trust::{Offer, Time, limits};
 use proptest::prelude::*;
 
 use crate::publisher::{NOW, Publisher, own_key, seal_with};
-use crate::weaver::{Fields, Maker, Part, packet};
+use crate::weaver::{Fields, KINDS, Maker, Part, packet};
 
 const AT: u32 = 1_671_883_200;
 pub(crate) const BORN: u32 = AT - 100_000_000;
@@ -420,9 +420,9 @@ fn a_keyring_that_breaks_off_keeps_what_came_before() {
     let added = ring.add(&bytes).unwrap();
     assert!(added.broken);
     assert!(ring.find(&maker(YOU).print).is_some());
-    for nothing in [&b"hello"[..], b"0123456\x00KBXf and so on"] {
-        assert!(Keyring::new().add(nothing).is_err());
-    }
+    assert!(Keyring::new().add(b"hello").is_err());
+    let keybox = b"0123456\x00KBXf and so on";
+    assert!(Keyring::new().add(keybox).unwrap().broken);
 }
 
 #[test]
@@ -521,4 +521,57 @@ proptest! {
         };
         gt_trust::web::fuzz_keyring(&bytes);
     }
+}
+
+/// What rPGP computes with takes one of the two forms of these signatures.
+#[test]
+fn both_forms_of_secp256k1_count() {
+    let kind = KINDS.iter().position(|kind| *kind == "secp256k1").unwrap();
+    let you = Maker::kept(kind, BORN);
+    for n in 0..8 {
+        let anna = Maker::kept(kind, BORN - 1 - n);
+        let mut ring = Keyring::new();
+        ring.add(&certificate(&you, YOU, &[])).unwrap();
+        ring.add(&certificate(&anna, ANNA, &[(&you, plain())]))
+            .unwrap();
+        let mut owners = Ownertrust::new();
+        owners.set(you.print, Level::Ultimate);
+        let web = Web::compute(&ring, &owners, Settings::at(Time(AT.into())), None);
+        assert!(web.trusts(&anna.print), "{n}");
+    }
+}
+
+/// One user id twice in one certificate: what stands on the second comes
+/// first, so that of two self-signatures of one second the first one decides.
+#[test]
+fn a_user_id_twice_is_read_as_gpg_imports_it() {
+    let (you, anna) = (maker(YOU), maker(ANNA));
+    let name = name(ANNA);
+    let part = Part::User(&name);
+    let self_signed = |expires: Option<u32>| {
+        let mut fields = Fields::new(0x13, BORN);
+        fields.key_expires = expires;
+        [packet(13, name.as_bytes()), anna.sign(&anna, part, &fields)].concat()
+    };
+    let certified = you.sign(&anna, part, &plain());
+    let short = self_signed(Some(1000));
+    let trusted = |certificates: &[Vec<u8>]| {
+        let mut ring = Keyring::new();
+        ring.add(&certificate(&you, YOU, &[])).unwrap();
+        for certificate in certificates {
+            ring.add(certificate).unwrap();
+        }
+        let mut owners = Ownertrust::new();
+        owners.set(you.print, Level::Ultimate);
+        let web = Web::compute(&ring, &owners, Settings::at(Time(AT.into())), None);
+        web.trusts(&anna.print)
+    };
+    let one = |parts: &[&[u8]]| [&[&anna.packet()[..]], parts].concat().concat();
+    let long = self_signed(None);
+    assert!(trusted(&[one(&[&long, &short, &certified])]));
+    assert!(!trusted(&[one(&[&short, &long, &certified])]));
+    // Of two copies of the certificate the later one's come later.
+    let (with_long, with_short) = (one(&[&long, &certified]), one(&[&short, &certified]));
+    assert!(!trusted(&[with_long.clone(), with_short.clone()]));
+    assert!(trusted(&[with_short, with_long]));
 }

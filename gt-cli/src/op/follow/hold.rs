@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use gt_pack::chain::Chain;
 use gt_pack::import::Leniency;
-use gt_trust::judge::check_history;
+use gt_trust::judge::check_history_narrowed;
 use gt_trust::{Time, Watermark};
 use gt_wire::references::Rid as Secret;
 
@@ -255,12 +255,13 @@ fn rule(options: &Options, statement: &gt_trust::Statement) -> Result<Option<Str
     let history = Ancestry::new(options.git.elsewhere(state.common_dir()));
     let keyrings = Held::read(state)?.keyrings();
     let now = Time((options.now)());
-    let checked = check_history(
+    let checked = check_history_narrowed(
         &charter.text,
         before.as_ref(),
         statement,
         &keyrings,
         &history,
+        options.believed.narrows(),
         now,
     );
     match checked {

@@ -27,7 +27,7 @@ pub(super) fn import(env: &mut Env, words: &TrustImport) -> Result<(), Failure> 
     let mut read = 0;
     let mut skipped = 0;
     for path in &words.files {
-        let bytes = home::read_whole(&env.cwd.join(path))?;
+        let bytes = home::read_keyring(env, path)?;
         let added = ring.add(&bytes).map_err(usage)?;
         read += added.certificates;
         skipped += added.skipped.len();
@@ -38,7 +38,7 @@ pub(super) fn import(env: &mut Env, words: &TrustImport) -> Result<(), Failure> 
     }
     let mut levels = 0;
     if let Some(path) = &words.ownertrust {
-        let theirs = home::parse_ownertrust(&env.cwd.join(path))?;
+        let theirs = home::read_ownertrust(env, path)?;
         let mut owners = home.ownertrust()?;
         for (key, level) in theirs.iter() {
             owners.set(*key, level);

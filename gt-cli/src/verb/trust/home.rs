@@ -8,6 +8,7 @@
 //! ```
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -120,17 +121,33 @@ impl Home {
     }
 }
 
-/// Reads a keyring that the person named.
-pub(super) fn read_whole(path: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = files::read(path, limits::KEYRINGS as u64).map_err(usage)?;
-    bytes.ok_or_else(|| usage(format!("{}: no such file", path.display())))
+/// Reads a keyring that the person named; `-` is standard input.
+pub(super) fn read_keyring(env: &mut Env, path: &Path) -> Result<Vec<u8>, Failure> {
+    read_named(env, path, limits::KEYRINGS)
 }
 
-/// Reads ownertrust that the person named.
-pub(super) fn parse_ownertrust(path: &Path) -> Result<Ownertrust, Failure> {
-    let bytes = files::read(path, limits::OWNERTRUST as u64).map_err(usage)?;
-    let bytes = bytes.ok_or_else(|| usage(format!("{}: no such file", path.display())))?;
+/// Reads ownertrust that the person named; `-` is standard input.
+pub(super) fn read_ownertrust(env: &mut Env, path: &Path) -> Result<Ownertrust, Failure> {
+    let bytes = read_named(env, path, limits::OWNERTRUST)?;
     parse(path, &bytes)
+}
+
+/// What `gpg --export` and `--export-ownertrust` print can be piped in, once.
+fn read_named(env: &mut Env, path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        let mut input = (&mut env.stdin).take(limit as u64 + 1);
+        input.read_to_end(&mut bytes).map_err(usage)?;
+        if bytes.len() > limit {
+            return Err(usage(format!(
+                "standard input: expected at most {limit} bytes"
+            )));
+        }
+        return Ok(bytes);
+    }
+    let path = env.cwd.join(path);
+    let bytes = files::read(&path, limit as u64).map_err(usage)?;
+    bytes.ok_or_else(|| usage(format!("{}: no such file", path.display())))
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Ownertrust, Failure> {

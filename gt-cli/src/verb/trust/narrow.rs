@@ -19,6 +19,7 @@ use super::shown;
 use crate::believed::Believed;
 use crate::git::Git;
 use crate::verb::Failure;
+use crate::zone::Zone;
 use crate::{Env, files, signing};
 
 /// The switch in git's configuration.
@@ -66,6 +67,7 @@ pub(in crate::verb) fn narrows(
         own: own.map(|(_, key)| key),
         allowed: git.config_path(ALLOWED).map_err(|e| e.to_string())?,
         revoked: git.config_path(REVOKED).map_err(|e| e.to_string())?,
+        zone: Zone::of(env),
         found: Mutex::default(),
     })))
 }
@@ -79,6 +81,8 @@ struct Narrow {
     /// The files with the SSH keys that count, and that do not any more.
     allowed: Option<PathBuf>,
     revoked: Option<PathBuf>,
+    /// In which the dates of those files are.
+    zone: Zone,
     found: Mutex<Option<Found>>,
 }
 
@@ -137,7 +141,8 @@ impl Narrow {
             let why = format!("nobody certifies SSH keys, and {ALLOWED} names no file");
             return Ok(Belief::Unknown(why));
         };
-        let allowed = AllowedSigners::parse(&read(path)?, 0)
+        let to_utc = |local| self.zone.to_utc(local);
+        let allowed = AllowedSigners::parse_in(&read(path)?, &to_utc)
             .map_err(|e| format!("{}: {e}", path.display()))?;
         let shown = path.display();
         let Some(whole) = allowed.key(key) else {
