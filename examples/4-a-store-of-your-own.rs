@@ -70,6 +70,14 @@ impl WriteAt for Draft {
         self.inner.write_at(offset, data)
     }
 
+    fn verified(&self, offset: u64, length: u64) {
+        self.inner.verified(offset, length);
+    }
+
+    fn reader(&self) -> io::Result<Box<dyn ReadAt>> {
+        self.inner.reader()
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.inner.sync()
     }

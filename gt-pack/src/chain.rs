@@ -58,6 +58,7 @@ impl Reel {
 ///
 /// Only objects of reels count here: what else the repository holds is not
 /// asked, so that no answer depends on it.
+#[derive(Clone)]
 pub struct Chain {
     common_dir: PathBuf,
     format: ObjectFormat,

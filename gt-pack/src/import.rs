@@ -1,5 +1,6 @@
 //! Takes a reel into a repository: judged whole in quarantine, then moved in.
 
+mod arrival;
 mod connect;
 mod fsck;
 mod links;
@@ -10,8 +11,10 @@ use std::io;
 use std::path::Path;
 
 use gt_vfs::content::TreeHasher;
-use gt_vfs::{ObjectId, ReadAt, Root, Verdict};
+use gt_vfs::{ObjectFormat, ObjectId, ReadAt, Root, Verdict};
 
+pub use self::arrival::Arrival;
+use self::arrival::of_pack;
 use self::links::Links;
 pub(crate) use self::quarantine::{Quarantine, lock};
 use crate::bundle::{self, Header};
@@ -20,7 +23,7 @@ use crate::fsck::{Fsck, Id, Level, Policy};
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::span::Span;
-use crate::verify::{self, Progress, Seen, Verified, Visitor};
+use crate::verify::{self, Begun, Progress, Seen, Verified, Visitor};
 
 /// Asked before a reel becomes visible to the repository.
 pub trait Gate: Send {
@@ -111,6 +114,72 @@ pub fn reel(
 ) -> Result<Imported, Error> {
     check_root(bundle, &expected.reel, progress)?;
     let (header, length) = read_header(bundle)?;
+    let pack = Span::behind(bundle, length);
+    let begin = |chain: &Chain| {
+        let (format, common_dir) = (chain.format(), chain.common_dir());
+        begin(&pack, format, common_dir, limits, progress)
+    };
+    settle(
+        chain, &pack, header, length, expected, gate, progress, begin,
+    )
+}
+
+/// Does as [`reel`], with a bundle that was read already while it came in, of
+/// which the bytes are not read for that again.
+///
+/// # Errors
+/// As of [`reel`].
+pub fn arrived(
+    chain: &mut Chain,
+    bundle: &dyn ReadAt,
+    arrival: Arrival,
+    expected: &Expected,
+    gate: &mut dyn Gate,
+    progress: &dyn Progress,
+) -> Result<Imported, Error> {
+    arrival.check(&expected.reel)?;
+    let Arrival {
+        header,
+        length,
+        begun,
+        checks,
+        ..
+    } = arrival;
+    let pack = Span::behind(bundle, length);
+    let begin = |_: &Chain| Ok((begun, checks));
+    settle(
+        chain, &pack, header, length, expected, gate, progress, begin,
+    )
+}
+
+/// Reads a pack and looks at its objects, as far as that goes without others.
+fn begin(
+    pack: &dyn ReadAt,
+    format: ObjectFormat,
+    common_dir: &Path,
+    limits: &Limits,
+    progress: &dyn Progress,
+) -> Result<(Begun, Checks), Error> {
+    let checks = Checks {
+        links: Links::new(format),
+        fsck: fsck::policy(common_dir)?.map(Fsck::new),
+    };
+    let begun = verify::begin(pack, format, limits, &checks, progress).map_err(of_pack)?;
+    Ok((begun, checks))
+}
+
+/// Ends an import of a bundle whose bytes are the statement's.
+#[allow(clippy::too_many_arguments, reason = "two callers, each with all")]
+fn settle(
+    chain: &mut Chain,
+    pack: &dyn ReadAt,
+    header: Header,
+    length: u64,
+    expected: &Expected,
+    gate: &mut dyn Gate,
+    progress: &dyn Progress,
+    begin: impl FnOnce(&Chain) -> Result<(Begun, Checks), Error>,
+) -> Result<Imported, Error> {
     check_header(&header, chain, expected)?;
     // One import at a time: the next one sees what this one brought.
     let lock = lock(chain.common_dir()).map_err(broken)?;
@@ -120,23 +189,14 @@ pub fn reel(
         return imported(chain, &expected.reel, header.tips, None);
     }
     let earlier = chain.select(&expected.earlier).map_err(Broken::from)?;
-    let pack = Span::behind(bundle, length);
-    let checks = Checks {
-        links: Links::new(chain.format()),
-        fsck: fsck::policy(chain.common_dir())?.map(Fsck::new),
-    };
-    let verified = verify::pack(&pack, chain.format(), limits, &earlier, &checks, progress)
-        .map_err(|e| match e {
-            verify::Error::Io(e) => broken(e),
-            verify::Error::Stopped => Error::Broken(Broken::Stopped),
-            fault => Error::Reject(Reason::Pack(fault)),
-        })?;
+    let (begun, checks) = begin(chain)?;
+    let verified = begun
+        .finish(pack, &earlier, &checks, progress)
+        .map_err(of_pack)?;
     let Checks { links, fsck } = checks;
     connect::check(&verified, links, &header, &earlier, progress)?;
     let quarantine = Quarantine::new(&chain.objects()).map_err(broken)?;
-    let (name, version) = quarantine
-        .fill(&pack, &verified, &earlier)
-        .map_err(broken)?;
+    let (name, version) = quarantine.fill(pack, &verified, &earlier).map_err(broken)?;
     let relaxed = match fsck {
         Some(fsck) => fsck::judge(fsck, &quarantine, &name, chain.format(), &earlier)?,
         None => Vec::new(),

@@ -3,10 +3,12 @@
 //! A reel that is read is put together from its header, the header of its
 //! pack, ranges of packs in `objects/pack`, and its trailer; nothing lies on
 //! the disk twice. A reel that is written is a partial file until it is
-//! closed; then it is imported, and the partial file goes. It stays where only
+//! closed, which is read from its beginning while its end is still on its way;
+//! then it is imported, and the partial file goes. It stays where only
 //! the checks of git's configuration refused the reel: when the person has
 //! let the fault pass, nothing has to come again.
 
+mod arriving;
 mod reader;
 mod writer;
 
@@ -17,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use gt_vfs::{ContentId, Entry, ObjectFormat, ObjectId, ReadAt, VPath, Vfs, WriteAt};
 
+use self::arriving::Arrivals;
 use self::reader::Reader;
 use self::writer::Writer;
 use crate::chain::{Chain, Reel};
@@ -87,6 +90,7 @@ struct Inner {
     keep_partial: bool,
     limits: Limits,
     progress: Box<dyn Progress + Send>,
+    arrivals: Arrivals,
 }
 
 impl ReelVfs {
@@ -100,7 +104,13 @@ impl ReelVfs {
         for reel in options.reels.iter().filter(|reel| reel.is_splice()) {
             chain.make_splice(reel)?;
         }
+        let arrivals = Arrivals::new(
+            chain.format(),
+            common_dir.to_path_buf(),
+            options.limits.clone(),
+        );
         Ok(Self(Arc::new(Inner {
+            arrivals,
             chain: Mutex::new(chain),
             gate: Mutex::new(options.gate),
             reels: options.reels,
@@ -203,6 +213,7 @@ impl Vfs for ReelVfs {
             return Ok(());
         };
         let reel = &self.0.reels[place];
+        self.0.arrivals.forget(place);
         match std::fs::remove_file(self.0.partial(reel)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}

@@ -18,7 +18,8 @@ use crate::verify::{Bases, Entry, Link, Verified};
 ///
 /// # Errors
 /// What the source, the bases or `out` meet; [`io::ErrorKind::NotFound`]
-/// where a base has gone since.
+/// where a base has gone since, [`io::ErrorKind::InvalidData`] where the bytes
+/// are others than those that were verified.
 pub fn complete(
     pack: &dyn ReadAt,
     verified: &Verified,
@@ -34,6 +35,8 @@ pub fn complete(
     };
     let mut head = [0; 12];
     pack.read_exact_at(0, &mut head)?;
+    let mut before = FileHasher::new(verified.format);
+    before.update(&head);
     // A base that the pack turned out to hold itself would stand twice.
     let missing: Vec<_> = verified
         .external
@@ -49,6 +52,19 @@ pub fn complete(
         let want = buffer.len().min((end - out.length) as usize);
         pack.read_exact_at(out.length, &mut buffer[..want])?;
         out.write(&buffer[..want])?;
+        if !missing.is_empty() {
+            before.update(&buffer[..want]);
+        }
+    }
+    // Between the two readings somebody may have written to the file.
+    let sum = match missing.is_empty() {
+        true => out.sum.clone(),
+        false => before,
+    };
+    let (expected, got) = (verified.checksum, sum.finish());
+    if expected != got {
+        let why = format!("expected the bytes that were verified, of sum {expected}, got {got}");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     }
     for oid in missing {
         let base = bases.find(oid)?.ok_or_else(|| {

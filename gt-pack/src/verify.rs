@@ -16,7 +16,7 @@ mod resolve;
 mod table;
 
 pub use entries::Entries;
-pub use incoming::{Incoming, stream};
+pub use incoming::{Begun, Incoming, begin, stream};
 
 use std::ops::ControlFlow;
 
@@ -226,15 +226,8 @@ pub fn pack(
     visitor: &dyn Visitor,
     progress: &dyn Progress,
 ) -> Result<Verified, Error> {
-    let length = source.size();
-    let mut at = 0;
-    let mut next = |buffer: &mut [u8]| {
-        let read = source.read_at(at, buffer)?;
-        at += read as u64;
-        Ok(read)
-    };
-    let pass = pass::read(&mut next, Some(length), format, limits, visitor, progress)?;
-    finish::finish(pass, source, format, limits, bases, visitor, progress)
+    let begun = begin(source, format, limits, visitor, progress)?;
+    begun.finish(source, bases, visitor, progress)
 }
 
 /// Why a pack is refused.

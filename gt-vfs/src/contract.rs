@@ -46,6 +46,8 @@ pub fn run(subject: &dyn Subject) {
     removal_takes_whole_and_partial(subject);
     the_list_is_sorted(subject);
     threads_write_side_by_side(subject);
+    parts_are_verified_in_any_order(subject);
+    a_reader_outlives_its_writer(subject);
     refuses_dotgit(subject);
 }
 
@@ -223,6 +225,48 @@ fn threads_write_side_by_side(subject: &dyn Subject) {
     });
     assert_eq!(writer.close().unwrap(), Verdict::Accept);
     assert_eq!(all(&*vfs.open(&path).unwrap()), bytes);
+}
+
+fn parts_are_verified_in_any_order(subject: &dyn Subject) {
+    let vfs = subject.fresh();
+    let (path, bytes) = subject.sample(0);
+    let size = bytes.len() as u64;
+    let half = bytes.len() / 2;
+    let writer = vfs.create(&path, size).unwrap();
+    writer.write_at(half as u64, &bytes[half..]).unwrap();
+    writer.verified(half as u64, size - half as u64);
+    drop(writer);
+    // The next writer is told of what an earlier one left.
+    let writer = vfs.create(&path, size).unwrap();
+    writer.verified(half as u64, size - half as u64);
+    writer.write_at(0, &bytes[..half]).unwrap();
+    writer.verified(1, half as u64);
+    writer.verified(0, 2);
+    writer.verified(0, 0);
+    writer.verified(size - 1, u64::MAX);
+    writer.verified(u64::MAX, u64::MAX);
+    assert!(
+        vfs.list().unwrap().is_empty(),
+        "a verified file is listed before it is closed"
+    );
+    assert_eq!(writer.close().unwrap(), Verdict::Accept);
+    assert_eq!(all(&*vfs.open(&path).unwrap()), bytes);
+}
+
+fn a_reader_outlives_its_writer(subject: &dyn Subject) {
+    let vfs = subject.fresh();
+    let (path, bytes) = subject.sample(0);
+    let writer = vfs.create(&path, bytes.len() as u64).unwrap();
+    let reader = writer.reader().unwrap();
+    assert_eq!(reader.size(), bytes.len() as u64);
+    writer.write_at(0, &bytes).unwrap();
+    assert_eq!(all(&*reader), bytes, "a reader sees what is written");
+    assert_eq!(writer.close().unwrap(), Verdict::Accept);
+    assert_eq!(all(&*reader), bytes, "a reader sees what was closed");
+    if let Some(lent) = reader.lend(1, 1) {
+        assert_eq!(lent[..], bytes[1..2], "what is lent is what is read");
+    }
+    assert_eq!(reader.read_at(u64::MAX, &mut [0]).unwrap(), 0);
 }
 
 fn put(vfs: &dyn Vfs, path: &VPath, bytes: &[u8]) {

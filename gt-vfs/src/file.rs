@@ -69,6 +69,23 @@ pub trait WriteAt: ReadAt {
     /// [`io::ErrorKind::InvalidInput`] where the write would pass the end.
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()>;
 
+    /// Tells that these bytes are what they should be: verified where they lie,
+    /// and not written again. A backend that reads a file from its beginning
+    /// can do so while its end is still on its way.
+    ///
+    /// It is told in any order, of parts as large as they happen to be, and of
+    /// some more than once; what lies beyond the end means nothing. It returns
+    /// at once. A writer that was told nothing can be closed all the same.
+    fn verified(&self, offset: u64, length: u64);
+
+    /// Returns a reader of the same bytes that is good while the writer is
+    /// closed, which may take long, and from then on until it is dropped,
+    /// whatever came of the file.
+    ///
+    /// # Errors
+    /// What the backend meets.
+    fn reader(&self) -> io::Result<Box<dyn ReadAt>>;
+
     /// Makes what was written so far survive a loss of power.
     ///
     /// # Errors

@@ -311,6 +311,30 @@ impl Partial {
     }
 }
 
+/// A file that is being closed, or has been, by the handle of who wrote it.
+struct Closing {
+    file: File,
+    size: u64,
+}
+
+impl ReadAt for Closing {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        read_inside(&self.file, self.size, offset, buf)
+    }
+
+    fn lend(&self, _offset: u64, _length: usize) -> Option<Bytes> {
+        None
+    }
+
+    fn id(&self) -> Option<ContentId> {
+        None
+    }
+}
+
 impl ReadAt for Partial {
     fn size(&self) -> u64 {
         self.size
@@ -335,6 +359,16 @@ impl WriteAt for Partial {
             Some(end) if end <= self.size => self.file.write_all_at(data, offset),
             _ => Err(beyond_end(self.size, offset, data.len())),
         }
+    }
+
+    // A file is read when it is whole.
+    fn verified(&self, _: u64, _: u64) {}
+
+    fn reader(&self) -> io::Result<Box<dyn ReadAt>> {
+        Ok(Box::new(Closing {
+            file: self.file.try_clone()?,
+            size: self.size,
+        }))
     }
 
     fn sync(&self) -> io::Result<()> {

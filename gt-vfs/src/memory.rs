@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 
@@ -19,7 +19,7 @@ pub struct Memory {
 #[derive(Default)]
 struct Files {
     whole: BTreeMap<VPath, Bytes>,
-    partial: BTreeMap<VPath, Arc<RwLock<Vec<u8>>>>,
+    partial: BTreeMap<VPath, Arc<RwLock<Held>>>,
 }
 
 impl Memory {
@@ -76,10 +76,9 @@ impl Vfs for Memory {
             )
         })?;
         let bytes = Arc::clone(files.partial.entry(path.clone()).or_default());
-        bytes
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .resize(size, 0);
+        if let Held::Partial(bytes) = &mut *write(&bytes) {
+            bytes.resize(size, 0);
+        }
         Ok(Box::new(Partial {
             store: self.clone(),
             path: path.clone(),
@@ -117,23 +116,52 @@ impl ReadAt for Whole {
     }
 }
 
+/// The bytes of a file, as a writer and its readers share them.
+#[derive(Debug)]
+enum Held {
+    Partial(Vec<u8>),
+    Whole(Bytes),
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self::Partial(Vec::new())
+    }
+}
+
+impl Held {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Partial(bytes) => bytes,
+            Self::Whole(bytes) => bytes,
+        }
+    }
+}
+
+fn read(held: &RwLock<Held>) -> RwLockReadGuard<'_, Held> {
+    held.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(held: &RwLock<Held>) -> RwLockWriteGuard<'_, Held> {
+    held.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Partial {
     store: Memory,
     path: VPath,
-    bytes: Arc<RwLock<Vec<u8>>>,
+    bytes: Arc<RwLock<Held>>,
 }
 
-impl ReadAt for Partial {
+/// What a writer has written, whether it was closed or not.
+struct Written(Arc<RwLock<Held>>);
+
+impl ReadAt for Written {
     fn size(&self) -> u64 {
-        self.bytes
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len() as u64
+        read(&self.0).bytes().len() as u64
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.bytes.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(copy_out(&bytes, offset, buf))
+        Ok(copy_out(read(&self.0).bytes(), offset, buf))
     }
 
     fn lend(&self, _offset: u64, _length: usize) -> Option<Bytes> {
@@ -146,20 +174,49 @@ impl ReadAt for Partial {
     }
 }
 
+impl ReadAt for Partial {
+    fn size(&self) -> u64 {
+        read(&self.bytes).bytes().len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(copy_out(read(&self.bytes).bytes(), offset, buf))
+    }
+
+    fn lend(&self, _offset: u64, _length: usize) -> Option<Bytes> {
+        None
+    }
+
+    fn id(&self) -> Option<ContentId> {
+        None
+    }
+}
+
 impl WriteAt for Partial {
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut bytes = self.bytes.write().unwrap_or_else(PoisonError::into_inner);
-        let size = bytes.len();
-        let target = usize::try_from(offset)
-            .ok()
-            .and_then(|start| bytes.get_mut(start..start.checked_add(data.len())?));
+        let mut held = write(&self.bytes);
+        let size = held.bytes().len() as u64;
+        let target = match &mut *held {
+            Held::Partial(bytes) => usize::try_from(offset)
+                .ok()
+                .and_then(|start| bytes.get_mut(start..start.checked_add(data.len())?)),
+            // Another writer of the same path closed it.
+            Held::Whole(_) => None,
+        };
         match target {
             Some(target) => {
                 target.copy_from_slice(data);
                 Ok(())
             }
-            None => Err(beyond_end(size as u64, offset, data.len())),
+            None => Err(beyond_end(size, offset, data.len())),
         }
+    }
+
+    // A file is read when it is whole.
+    fn verified(&self, _: u64, _: u64) {}
+
+    fn reader(&self) -> io::Result<Box<dyn ReadAt>> {
+        Ok(Box::new(Written(Arc::clone(&self.bytes))))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -169,9 +226,13 @@ impl WriteAt for Partial {
     fn close(self: Box<Self>) -> io::Result<Verdict> {
         let mut files = self.store.lock();
         files.partial.remove(&self.path);
-        let bytes =
-            std::mem::take(&mut *self.bytes.write().unwrap_or_else(PoisonError::into_inner));
-        files.whole.insert(self.path.clone(), bytes.into());
+        let mut held = write(&self.bytes);
+        let bytes = match std::mem::take(&mut *held) {
+            Held::Partial(bytes) => Bytes::from(bytes),
+            Held::Whole(bytes) => bytes,
+        };
+        *held = Held::Whole(bytes.clone());
+        files.whole.insert(self.path.clone(), bytes);
         Ok(Verdict::Accept)
     }
 }

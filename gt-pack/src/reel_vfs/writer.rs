@@ -61,6 +61,30 @@ impl ReadAt for Writer {
     }
 }
 
+/// The bytes of a reel that is being imported: the file may have lost its name.
+struct Closing {
+    file: File,
+    size: u64,
+}
+
+impl ReadAt for Closing {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        read_inside(&self.file, self.size, offset, buf)
+    }
+
+    fn lend(&self, _: u64, _: usize) -> Option<Bytes> {
+        None
+    }
+
+    fn id(&self) -> Option<ContentId> {
+        None
+    }
+}
+
 impl WriteAt for Writer {
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         match offset.checked_add(data.len() as u64) {
@@ -79,6 +103,18 @@ impl WriteAt for Writer {
         }
     }
 
+    fn verified(&self, offset: u64, length: u64) {
+        let (arrivals, place) = (&self.inner.arrivals, self.place);
+        arrivals.verified(place, &self.file, self.size, offset, length);
+    }
+
+    fn reader(&self) -> io::Result<Box<dyn ReadAt>> {
+        Ok(Box::new(Closing {
+            file: self.file.try_clone()?,
+            size: self.size,
+        }))
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -92,20 +128,25 @@ impl WriteAt for Writer {
             refs: inner.refs.clone().filter(|_| newest),
             head: inner.head.clone().filter(|_| newest),
         };
+        let arrival = inner.arrivals.whole(self.place);
         let outcome = {
-            let mut chain = inner.chain();
+            // One import after the other, each on a view of its own: others go
+            // on reading and writing reels meanwhile.
             let mut gate = inner.gate.lock().unwrap_or_else(|e| e.into_inner());
-            import::reel(
-                &mut chain,
-                &*self,
-                &expected,
-                &mut **gate,
-                &inner.limits,
-                &*inner.progress,
-            )
+            let mut chain = inner.chain().clone();
+            let (gate, progress) = (&mut **gate, &*inner.progress);
+            match arrival {
+                Some(arrival) => {
+                    import::arrived(&mut chain, &*self, arrival, &expected, gate, progress)
+                }
+                None => import::reel(&mut chain, &*self, &expected, gate, &inner.limits, progress),
+            }
         };
         let verdict = match outcome {
-            Ok(_) => Verdict::Accept,
+            Ok(_) => {
+                inner.chain().refresh()?;
+                Verdict::Accept
+            }
             // The bytes are the statement's; it is the person who may yet
             // want them.
             Err(import::Error::Reject(reason @ Reason::Fsck { .. })) => {

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use gt_vfs::{ObjectFormat, ReadAt};
 
-use super::pass::{Namer, Taker};
+use super::pass::{Namer, Pass, Taker};
 use super::{Bases, Error, Progress, Verified, Visitor, finish, pass};
 use crate::limits::Limits;
 
@@ -41,6 +41,68 @@ pub fn stream(
     };
     let pass = pass::read(&mut next, length, format, limits, visitor, progress)?;
     finish::finish(pass, source, format, limits, bases, visitor, progress)
+}
+
+/// Reads a pack from its first byte to its last, once, and does all of the work
+/// of [`pack`](super::pack) that needs no object from elsewhere: entries are
+/// inflated, whole objects and the deltas near their bases are named and shown
+/// to the visitor.
+///
+/// `source` may be a file that is still on its way, whose reads wait for the
+/// bytes to come.
+///
+/// # Errors
+/// See [`Error`].
+pub fn begin(
+    source: &dyn ReadAt,
+    format: ObjectFormat,
+    limits: &Limits,
+    visitor: &dyn Visitor,
+    progress: &dyn Progress,
+) -> Result<Begun, Error> {
+    let mut at = 0;
+    let mut next = |buffer: &mut [u8]| {
+        let read = source.read_at(at, buffer)?;
+        at += read as u64;
+        Ok(read)
+    };
+    let length = Some(source.size());
+    let pass = pass::read(&mut next, length, format, limits, visitor, progress)?;
+    Ok(Begun {
+        pass,
+        format,
+        limits: limits.clone(),
+    })
+}
+
+/// A pack that was read to its end, and of which deltas wait: the first half of
+/// [`pack`](super::pack).
+pub struct Begun {
+    pass: Pass,
+    format: ObjectFormat,
+    limits: Limits,
+}
+
+impl Begun {
+    /// Resolves the deltas of the pack, which lies in `source`. The visitor is
+    /// the same that saw the other objects.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn finish(
+        self,
+        source: &dyn ReadAt,
+        bases: &dyn Bases,
+        visitor: &dyn Visitor,
+        progress: &dyn Progress,
+    ) -> Result<Verified, Error> {
+        let Self {
+            pass,
+            format,
+            limits,
+        } = self;
+        finish::finish(pass, source, format, &limits, bases, visitor, progress)
+    }
 }
 
 /// A pack that is pushed, piece by piece, by whoever receives it.

@@ -13,6 +13,8 @@
 
 mod alone;
 mod altered;
+#[cfg(feature = "git")]
+mod arriving;
 mod bodies;
 mod bundle;
 mod chance;

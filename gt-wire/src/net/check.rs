@@ -114,6 +114,13 @@ pub(super) fn check(
         have,
         ..
     } = look;
+    let partial: BTreeSet<u32> = wanted
+        .difference(&whole)
+        .flat_map(|file| geometry.pieces_of(*file))
+        .collect();
+    for piece in partial.into_iter().filter(|piece| have.has(*piece)) {
+        store.verified(PieceIndex(piece));
+    }
     let mut found = swarm::Content::new(geometry);
     found.have = have;
     found.closed = whole;

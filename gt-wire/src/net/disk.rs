@@ -37,6 +37,8 @@ pub(super) enum Job {
         sha1: bool,
         leaves: bool,
     },
+    /// A piece is what it should be.
+    Verified(PieceIndex),
     Close(FileIndex),
     /// Sync, then put this resume data in place.
     Note(PathBuf, Box<Resume>),
@@ -183,6 +185,10 @@ fn run(store: &Arc<Store>, jobs: Vec<Job>) -> Vec<Done> {
                 piece,
                 result: store.hash(piece, sha1, leaves),
             },
+            Job::Verified(piece) => {
+                store.verified(piece);
+                continue;
+            }
             Job::Close(file) => Input::FileClosed {
                 file,
                 result: store.close(file),

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
 };
@@ -29,6 +30,16 @@ pub(super) struct Store {
     /// they are later is not our doing.
     times: Mutex<BTreeMap<FileIndex, i64>>,
     buffers: Arc<Pool>,
+    verified: Mutex<Verified>,
+}
+
+/// What the files are told of that are not whole.
+#[derive(Default)]
+struct Verified {
+    /// Pieces that were verified.
+    pieces: BTreeSet<PieceIndex>,
+    /// Those of them that their files were not told of.
+    untold: BTreeSet<PieceIndex>,
 }
 
 /// Pieces that are hashed on the way at a time; others are read again.
@@ -40,6 +51,8 @@ enum Slot {
     Shut(bool),
     /// Being filled in; served from there too.
     Partial(Box<dyn WriteAt>),
+    /// Being closed, which may take long; served from there meanwhile.
+    Closing(Box<dyn ReadAt>),
     /// Closed and accepted.
     Whole(Box<dyn ReadAt>),
 }
@@ -49,7 +62,7 @@ impl Slot {
         match self {
             Self::Shut(_) => None,
             Self::Partial(file) => Some(&**file),
-            Self::Whole(file) => Some(&**file),
+            Self::Closing(file) | Self::Whole(file) => Some(&**file),
         }
     }
 }
@@ -116,7 +129,71 @@ impl Store {
             running: Mutex::default(),
             times: Mutex::default(),
             buffers,
+            verified: Mutex::default(),
         })
+    }
+
+    /// Takes note that a piece is what it should be, and tells its files.
+    pub(super) fn verified(&self, piece: PieceIndex) {
+        let mut verified = self.told();
+        if !verified.pieces.insert(piece) {
+            return;
+        }
+        verified.untold.insert(piece);
+        // A file that somebody else opens or closes at this moment is not
+        // waited for, and is told with the next piece.
+        let untold = std::mem::take(&mut verified.untold);
+        let untold = untold.into_iter().filter(|piece| !self.tell(*piece));
+        verified.untold = untold.collect();
+    }
+
+    /// Tells the files of a piece; `false` where one could not be told now.
+    fn tell(&self, piece: PieceIndex) -> bool {
+        let spans = self.geometry.spans(self.geometry.whole(piece));
+        let told = spans.into_iter().map(|span| {
+            let Some(slot) = self.slots.get(span.file.0 as usize) else {
+                return true;
+            };
+            match slot.try_read() {
+                Ok(slot) => {
+                    if let Slot::Partial(file) = &*slot {
+                        file.verified(span.offset, span.length);
+                    }
+                    true
+                }
+                Err(_) => false,
+            }
+        });
+        told.fold(true, |all, one| all & one)
+    }
+
+    /// Tells a file that was just opened what of it is verified.
+    fn tell_all(&self, file: FileIndex, writer: &dyn WriteAt) {
+        let verified = self.told();
+        for piece in verified.pieces.range(self.pieces_of(file)) {
+            let spans = self.geometry.spans(self.geometry.whole(*piece));
+            for span in spans.into_iter().filter(|span| span.file == file) {
+                writer.verified(span.offset, span.length);
+            }
+        }
+    }
+
+    /// Forgets the pieces of a file that is whole.
+    fn tell_no_more(&self, file: FileIndex) {
+        let mut verified = self.told();
+        let gone = self.pieces_of(file);
+        verified.pieces.retain(|piece| !gone.contains(piece));
+        verified.untold.retain(|piece| !gone.contains(piece));
+    }
+
+    fn pieces_of(&self, file: FileIndex) -> Range<PieceIndex> {
+        let Range { start, end } = self.geometry.pieces_of(file);
+        PieceIndex(start)..PieceIndex(end)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Verified> {
+        // Whoever is told too little reads later.
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a block; padding is zeros, and so is what lies behind the end of a
@@ -254,7 +331,7 @@ impl Store {
             let slot = self.opened(span.file)?;
             match &*slot {
                 Slot::Partial(file) => file.write_at(span.offset, now)?,
-                Slot::Whole(file) => {
+                Slot::Closing(file) | Slot::Whole(file) => {
                     let mut there = vec![0; now.len()];
                     file.read_exact_at(span.offset, &mut there)?;
                     if there != now {
@@ -309,24 +386,38 @@ impl Store {
 
     fn close_io(self: &Arc<Self>, file: FileIndex) -> io::Result<Verdict> {
         drop(self.opened(file)?);
-        let mut slot = self.slot_mut(file)?;
-        match std::mem::replace(&mut *slot, Slot::Shut(false)) {
-            Slot::Partial(writer) => {
-                let verdict = writer.close()?;
-                *slot = Slot::Shut(verdict.is_accept());
-                Ok(verdict)
+        let writer = {
+            let mut slot = self.slot_mut(file)?;
+            match std::mem::replace(&mut *slot, Slot::Shut(false)) {
+                Slot::Partial(writer) => match writer.reader() {
+                    Ok(reader) => {
+                        *slot = Slot::Closing(reader);
+                        writer
+                    }
+                    Err(e) => {
+                        *slot = Slot::Partial(writer);
+                        return Err(e);
+                    }
+                },
+                // It was shut again at once.
+                Slot::Shut(false) => {
+                    let entry = self.entry(file)?;
+                    self.vfs.create(&entry.path, entry.length)?
+                }
+                whole => {
+                    *slot = whole;
+                    return Ok(Verdict::Accept);
+                }
             }
-            Slot::Shut(false) => {
-                let entry = self.entry(file)?;
-                let verdict = self.vfs.create(&entry.path, entry.length)?.close()?;
-                *slot = Slot::Shut(verdict.is_accept());
-                Ok(verdict)
-            }
-            whole => {
-                *slot = whole;
-                Ok(Verdict::Accept)
-            }
+        };
+        // Nobody waits for the verdict but who asked for it.
+        let verdict = writer.close();
+        let accepted = verdict.as_ref().is_ok_and(Verdict::is_accept);
+        *self.slot_mut(file)? = Slot::Shut(accepted);
+        if verdict.is_ok() {
+            self.tell_no_more(file);
         }
+        verdict
     }
 
     /// Remembers when a file that is believed or was verified was written.
@@ -420,7 +511,9 @@ impl Store {
                 *slot = if whole {
                     Slot::Whole(self.vfs.open(&entry.path)?)
                 } else {
-                    Slot::Partial(self.vfs.create(&entry.path, entry.length)?)
+                    let writer = self.vfs.create(&entry.path, entry.length)?;
+                    self.tell_all(file, &*writer);
+                    Slot::Partial(writer)
                 };
                 drop(slot);
                 self.open.opened(self, file);
@@ -435,7 +528,7 @@ impl Store {
             return;
         };
         let whole = match &*slot {
-            Slot::Shut(_) => return,
+            Slot::Shut(_) | Slot::Closing(_) => return,
             Slot::Whole(_) => true,
             // What cannot be made safe now stays open.
             Slot::Partial(writer) if writer.sync().is_err() => return,

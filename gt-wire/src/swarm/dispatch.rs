@@ -140,14 +140,12 @@ impl Swarm {
         let pieces = torrent.geometry.pieces();
         let many = pieces >= LEAST_PIECES || self.options.super_seed;
         let origin = torrent.is_seed() && many;
-        let mut unsent: Vec<u32> = if origin {
-            (0..pieces).collect()
-        } else {
-            Vec::new()
+        // The last one goes first: in order, so that everybody soon has the
+        // beginning and can read it while the end is still on its way.
+        let unsent: Vec<u32> = match origin {
+            true => (0..pieces).rev().collect(),
+            false => Vec::new(),
         };
-        for n in (1..unsent.len()).rev() {
-            unsent.swap(n, self.chance.below(n + 1));
-        }
         self.dispatch = Dispatch {
             on: origin,
             origin,

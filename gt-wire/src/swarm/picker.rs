@@ -24,6 +24,8 @@ pub(super) struct Picker {
     row: Vec<u32>,
     /// Where each piece stands in the row; `ABSENT` where it does not.
     places: Vec<u32>,
+    /// No piece before this one is on offer.
+    first: u32,
     /// Where the run of each count ends.
     ends: Vec<u32>,
     /// Open pieces with a time, or all of them in sequential order.
@@ -41,6 +43,7 @@ impl Picker {
             counts: vec![0; pieces as usize],
             row: Vec::new(),
             places: vec![ABSENT; pieces as usize],
+            first: pieces,
             ends: vec![0],
             urgent: BTreeSet::new(),
             deadlines: BTreeMap::new(),
@@ -55,6 +58,7 @@ impl Picker {
         if self.places.get(n).is_none_or(|at| *at != ABSENT) {
             return;
         }
+        self.first = self.first.min(piece.0);
         // To the end of the row, then down through the runs of higher counts.
         let at = self.row.len() as u32;
         self.row.push(piece.0);
@@ -87,6 +91,9 @@ impl Picker {
         self.row.pop();
         self.ends[top] -= 1;
         self.places[n] = ABSENT;
+        while self.places.get(self.first as usize) == Some(&ABSENT) {
+            self.first += 1;
+        }
         if let Some(at) = self.due(piece.0) {
             self.urgent.remove(&(at, piece.0));
         }
@@ -202,8 +209,21 @@ impl Picker {
     /// Returns what is most urgent, else the first offered piece from `at` on,
     /// going round.
     pub(super) fn choose_from(&self, at: u32) -> Option<PieceIndex> {
-        if let Some((_, piece)) = self.urgent.first() {
-            return Some(PieceIndex(*piece));
+        self.choose_along(at, &BTreeSet::new())
+    }
+
+    /// Returns what is most urgent, else the first offered piece, of a peer
+    /// that has all: nobody is there who could use a rare one, and who reads
+    /// the content from its beginning need not wait for its end.
+    pub(super) fn choose_in_order(&self, not: &BTreeSet<PieceIndex>) -> Option<PieceIndex> {
+        self.choose_along(self.first, not)
+    }
+
+    fn choose_along(&self, at: u32, not: &BTreeSet<PieceIndex>) -> Option<PieceIndex> {
+        let fits = |piece: &PieceIndex| !not.contains(piece);
+        let mut urgent = self.urgent.iter().map(|(_, piece)| PieceIndex(*piece));
+        if let Some(piece) = urgent.find(fits) {
+            return Some(piece);
         }
         if self.is_empty() {
             return None;
@@ -211,7 +231,7 @@ impl Picker {
         let pieces = self.counts.len() as u32;
         let at = at.min(pieces);
         let mut round = (at..pieces).chain(0..at).map(PieceIndex);
-        round.find(|piece| self.is_open(*piece))
+        round.find(|piece| self.is_open(*piece) && fits(piece))
     }
 
     /// Tells whether nothing is on offer.
@@ -272,6 +292,26 @@ mod tests {
     }
 
     #[test]
+    fn alone_with_seeds_it_goes_in_order() {
+        let mut picker = picker(false);
+        let not = BTreeSet::from([PieceIndex(1)]);
+        for n in [0, 2, 3] {
+            assert_eq!(picker.choose_in_order(&not), Some(PieceIndex(n)));
+            picker.close(PieceIndex(n));
+        }
+        picker.open(PieceIndex(2));
+        assert_eq!(picker.choose_in_order(&not), Some(PieceIndex(2)));
+        assert_eq!(
+            picker.choose_in_order(&BTreeSet::new()),
+            Some(PieceIndex(1))
+        );
+        picker.want_by(PieceIndex(9), Some(Duration::from_secs(1)));
+        assert_eq!(picker.choose_in_order(&not), Some(PieceIndex(9)));
+        (0..20).for_each(|n| picker.close(PieceIndex(n)));
+        assert_eq!(picker.choose_in_order(&BTreeSet::new()), None);
+    }
+
+    #[test]
     fn nodes_differ_in_order() {
         let all = Bitfield::full(20);
         let firsts: BTreeSet<_> = (0..9)
@@ -329,6 +369,8 @@ mod tests {
                     proptest::prop_assert_eq!(picker.count(PieceIndex(n)), counts[n as usize]);
                     proptest::prop_assert_eq!(picker.is_open(PieceIndex(n)), open.contains(&n));
                 }
+                let first = picker.choose_in_order(&BTreeSet::new());
+                proptest::prop_assert_eq!(first.map(|p| p.0), open.first().copied());
             }
         }
     }

@@ -197,8 +197,19 @@ impl Swarm {
         }
         match &link.errands {
             Some(errands) => torrent.picker.choose_from(errands.at),
+            None if have.is_full() && self.is_alone() => {
+                torrent.picker.choose_in_order(&link.refused)
+            }
             None => torrent.picker.choose(have, &link.refused),
         }
+    }
+
+    /// Tells whether nobody is connected who lacks anything, so that which
+    /// piece comes first matters to nobody else.
+    fn is_alone(&self) -> bool {
+        self.links
+            .values()
+            .all(|link| link.is_seed() || link.errands.is_some())
     }
 
     /// Notes up to `most` blocks of a piece as asked of a peer.

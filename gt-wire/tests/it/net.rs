@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 mod clients;
+mod closing;
 mod connections;
 mod encrypted;
 mod exchange;

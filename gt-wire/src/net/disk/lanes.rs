@@ -32,7 +32,7 @@ impl Lane {
         match job {
             Job::Read(_, block) => Self::Read(torrent, block.piece),
             Job::Write(block, _) => Self::Write(torrent, block.piece),
-            Job::Hash { piece, .. } => Self::Write(torrent, *piece),
+            Job::Hash { piece, .. } | Job::Verified(piece) => Self::Write(torrent, *piece),
             Job::Close(file) => Self::Close(torrent, *file),
             Job::Note(..) | Job::Lay(..) => Self::Note(torrent),
         }

@@ -191,14 +191,16 @@ impl Driver {
             return;
         };
         let told = match event {
-            swarm::Event::PieceDone(_) => {
+            swarm::Event::PieceDone(piece) => {
                 room.changed(now, false);
                 room.look();
-                Event::Progress {
+                let told = Event::Progress {
                     torrent,
                     have: room.swarm.have().map_or(0, |h| h.count()),
                     pieces: room.swarm.geometry().map_or(0, |g| g.pieces()),
-                }
+                };
+                self.file_job(torrent, Job::Verified(piece));
+                told
             }
             swarm::Event::LayerLearnt(_) => {
                 // Without it no piece of the file can be checked after a kill,

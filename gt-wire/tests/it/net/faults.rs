@@ -199,6 +199,14 @@ impl WriteAt for Judged {
         self.file.write_at(offset, data)
     }
 
+    fn verified(&self, offset: u64, length: u64) {
+        self.file.verified(offset, length);
+    }
+
+    fn reader(&self) -> io::Result<Box<dyn ReadAt>> {
+        self.file.reader()
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync()
     }

@@ -267,6 +267,14 @@ impl WriteAt for StuckFile {
         self.file.write_at(offset, data)
     }
 
+    fn verified(&self, offset: u64, length: u64) {
+        self.file.verified(offset, length);
+    }
+
+    fn reader(&self) -> io::Result<Box<dyn ReadAt>> {
+        self.file.reader()
+    }
+
     fn sync(&self) -> io::Result<()> {
         let (free, told) = &*self.free;
         let free = free.lock().unwrap();
