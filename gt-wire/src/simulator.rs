@@ -11,7 +11,8 @@
 //! |---|---|
 //! | `World` | the clock, the tracker, who is connected to whom |
 //! | `pipe` | one direction of a TCP connection: a small send buffer, slow start, slow start again after idleness |
-//! | `Node` | one machine: a swarm, its disk, its nature |
+//! | `Node` | one machine: a swarm, its disk, its up- and downlink, its nature |
+//! | `Source` | an HTTP source |
 //! | `Matter` | the content, and the oracle |
 //! | `Plan`, `Outcome` | a crowd in a few numbers, and what became of it |
 
@@ -22,6 +23,7 @@ mod nature;
 mod node;
 mod pipe;
 mod plan;
+mod source;
 mod world;
 
 pub use garble::garble;
@@ -29,4 +31,5 @@ pub use matter::Matter;
 pub use nature::Nature;
 pub use node::Node;
 pub use plan::{Outcome, Plan};
+pub use source::Source;
 pub use world::World;

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use crate::geometry::Block;
 use crate::swarm::Input;
 
 /// Something that will happen to a node or a pipe.
@@ -22,6 +23,14 @@ pub(super) enum Happening {
     Uplink { node: u32 },
     /// A swarm wants to be woken.
     Wake { node: u32 },
+    /// A request reaches an HTTP source.
+    Ask {
+        source: u32,
+        node: u32,
+        block: Block,
+    },
+    /// An HTTP source is free.
+    Serve { source: u32 },
     /// Anything else.
     Input { node: u32, input: Box<Input> },
     /// A node is switched on.

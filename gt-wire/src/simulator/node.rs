@@ -27,6 +27,9 @@ pub struct Node {
     pub addr: SocketAddr,
     /// Its uplink, in bytes a second.
     pub capacity: f64,
+    /// Its downlink, in bytes a second: what comes faster waits before it, and
+    /// nothing is dropped there.
+    pub down: f64,
     /// How it behaves.
     pub nature: Nature,
     /// Whether others can connect to it.
@@ -67,6 +70,8 @@ pub struct Node {
     pub(super) ring: VecDeque<u32>,
     /// Until when the uplink is taken.
     pub(super) busy: Duration,
+    /// Until when the downlink is taken.
+    pub(super) filled: Duration,
     /// When it is looked at next, if it is idle.
     pub(super) kick: Option<Duration>,
     matter: Arc<Matter>,
@@ -104,6 +109,7 @@ impl Node {
         Self {
             addr: SocketAddr::from(([0, 0, 0, 0], 0)),
             capacity,
+            down: f64::INFINITY,
             nature: Nature::Honest,
             reachable: true,
             leaves: false,
@@ -128,6 +134,7 @@ impl Node {
             wake: None,
             ring: VecDeque::new(),
             busy: Duration::ZERO,
+            filled: Duration::ZERO,
             kick: None,
             matter: matter.clone(),
             learnt: None,
@@ -161,6 +168,21 @@ impl Node {
     /// Tells whether every block on its disk is there and right.
     pub fn holds_everything(&self) -> bool {
         self.disk.iter().all(|state| *state == RIGHT) && self.wrong == 0
+    }
+
+    /// Takes bytes that reach the downlink at a time, and tells when they are
+    /// through.
+    pub(super) fn fill(&mut self, at: Duration, bytes: usize) -> Duration {
+        if self.down.is_infinite() || bytes == 0 {
+            return at;
+        }
+        let takes = Duration::from_secs_f64(bytes as f64 / self.down);
+        self.filled = self.filled.max(at) + takes;
+        self.filled
+    }
+
+    pub(super) fn matter(&self) -> Arc<Matter> {
+        Arc::clone(&self.matter)
     }
 
     pub(super) fn start(&mut self, now: Duration) {

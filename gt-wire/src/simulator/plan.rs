@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Matter, Nature, Node, World};
+use super::{Matter, Nature, Node, Source, World};
 use crate::swarm::Swarm;
 
 /// A flash crowd: one origin, and peers that come all at once.
@@ -27,6 +27,11 @@ pub struct Plan {
     /// Other uplinks: which share of the honest peers has which, in bytes a
     /// second.
     pub uplinks: Vec<(f64, f64)>,
+    /// The downlink of each peer, in bytes a second; infinite where it is never
+    /// the narrow one.
+    pub down: f64,
+    /// HTTP sources: the uplink of each, in bytes a second, and how it behaves.
+    pub sources: Vec<(f64, Nature)>,
     /// The origin's uplink, in bytes a second.
     pub seed_up: f64,
     /// The time that a packet takes, one way.
@@ -64,6 +69,8 @@ impl Plan {
             v2: false,
             up: 5e6,
             uplinks: Vec::new(),
+            down: f64::INFINITY,
+            sources: Vec::new(),
             seed_up: 5e6,
             latency: Duration::from_millis(5),
             loss: 0,
@@ -100,6 +107,10 @@ impl Plan {
         let mut world = World::new(self.seed, self.latency);
         world.disk = Duration::ZERO;
         world.loss = self.loss;
+        for (capacity, nature) in &self.sources {
+            let source = Source::new(*capacity, nature.clone());
+            world.sources.push(source);
+        }
         let honest = self.peers - self.count(self.liars).min(self.peers);
         let free = self.count(self.free_riders).min(honest);
         let stock = self.count(self.stock).min(honest - free);
@@ -115,6 +126,10 @@ impl Plan {
             let mut node = Node::new(n as u64, self.seed, &matter, whole, capacity);
             node.options.connections = self.degree.max(8);
             node.options.outgoing = self.degree.max(8) / 2;
+            node.options.mirrors = self.sources.len();
+            if n > 0 {
+                node.down = self.down;
+            }
             node.leaves = self.leave && n > 0 && !lies;
             node.reachable = n <= reachable;
             if lies && !self.lies.is_empty() {
@@ -157,7 +172,12 @@ impl Plan {
         let givers = world.nodes[1..=honest - free].iter();
         let given: f64 = givers.map(|node| node.capacity).sum();
         let size = self.size as f64;
-        let bound = (size / self.seed_up).max(honest as f64 * size / (self.seed_up + given));
+        let sources = self.sources.iter().filter(|(_, nature)| !nature.lies());
+        // Whoever has all of it from the beginning is a seed.
+        let seeds = self.seed_up + sources.map(|(capacity, _)| capacity).sum::<f64>();
+        let bound = (size / seeds)
+            .max(size / self.down)
+            .max(honest as f64 * size / (seeds + given));
         let mut times: Vec<Duration> = world.nodes[1..=honest]
             .iter()
             .filter_map(|node| node.done_at)
@@ -183,6 +203,7 @@ impl Plan {
             unfinished: honest - times.len(),
             times,
             origin: world.nodes[0].sent as f64 / size,
+            sources: world.sources.iter().map(|s| s.sent).sum::<u64>() as f64 / size,
             waste: wasted as f64 / (size * honest.max(1) as f64),
             liars: liars.len(),
             caught: liars.intersection(&banned).count(),
@@ -198,8 +219,8 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// The fluid bound: max(F/u_s, N·F/(u_s + Σu)) over honest givers (Kumar
-    /// and Ross 2006).
+    /// The fluid bound: max(F/u_s, F/d, N·F/(u_s + Σu)) over honest givers
+    /// (Kumar and Ross 2006); honest HTTP sources are seeds.
     pub bound: Duration,
     /// The bound as a share of the time of the last who was done; 0 where not
     /// all were.
@@ -210,6 +231,8 @@ pub struct Outcome {
     pub unfinished: usize,
     /// Bytes of every kind that left the origin, as a share of the content.
     pub origin: f64,
+    /// Bytes of content that left HTTP sources, as a share of it.
+    pub sources: f64,
     /// Bytes that came twice or were wrong, as a share of all.
     pub waste: f64,
     /// Liars there were.

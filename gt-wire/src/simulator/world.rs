@@ -8,7 +8,9 @@ use bytes::Bytes;
 use super::Node;
 use super::heap::{Happening, Heap};
 use super::pipe::Pipe;
-use crate::swarm::{ConnId, Input, Output, Source};
+use super::source::Source as Mirror;
+use crate::geometry::Block;
+use crate::swarm::{ConnId, Input, MirrorId, Output, Source};
 
 /// How long it takes until a connection to nobody fails.
 const REFUSED: Duration = Duration::from_secs(1);
@@ -26,6 +28,9 @@ pub struct World {
     pub now: Duration,
     /// Everybody.
     pub nodes: Vec<Node>,
+    /// HTTP sources; a node knows the first of them, as many as its options
+    /// say.
+    pub sources: Vec<Mirror>,
     /// The time that a packet takes, one way.
     pub latency: Duration,
     /// How many of a million packets are lost.
@@ -47,6 +52,7 @@ impl World {
         Self {
             now: Duration::ZERO,
             nodes: Vec::new(),
+            sources: Vec::new(),
             latency,
             loss: 0,
             disk: Duration::from_micros(200),
@@ -149,6 +155,16 @@ impl World {
                     self.input(n, Input::Tick);
                 }
             }
+            Happening::Ask {
+                source,
+                node,
+                block,
+            } => {
+                if self.sources[source as usize].ask(node, block) {
+                    self.serve(source);
+                }
+            }
+            Happening::Serve { source } => self.serve(source),
             Happening::Input { node, input } => self.input(node as usize, *input),
             Happening::Start { node } => {
                 let n = node as usize;
@@ -221,6 +237,12 @@ impl World {
                 Output::Send { conn, bytes } => self.send(n, conn, bytes),
                 Output::Disconnect { conn, .. } => self.hang_up(conn.0 as u32),
                 Output::Announce { .. } => self.announce(n),
+                Output::Fetch { mirror, block } => self.ask(n, mirror, block),
+                Output::Unfetch { mirror, block } => {
+                    if let Some(source) = self.sources.get_mut(mirror.0 as usize) {
+                        source.unask(n as u32, block);
+                    }
+                }
                 other => {
                     if let Some((later, input)) = self.nodes[n].act(other) {
                         let wait = self.disk + later;
@@ -238,6 +260,46 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Sends a request to an HTTP source.
+    fn ask(&mut self, n: usize, mirror: MirrorId, block: Block) {
+        let (source, node) = (mirror.0, n as u32);
+        if (source as usize) < self.sources.len() {
+            let at = self.now + self.latency;
+            self.put(
+                at,
+                Happening::Ask {
+                    source,
+                    node,
+                    block,
+                },
+            );
+        }
+    }
+
+    /// Lets an HTTP source answer the next request.
+    fn serve(&mut self, source: u32) {
+        let Some(matter) = self.nodes.first().map(Node::matter) else {
+            return;
+        };
+        let Some(answer) = self.sources[source as usize].answer(&matter) else {
+            return;
+        };
+        let end = self.now + answer.takes;
+        self.put(end, Happening::Serve { source });
+        let (node, bytes) = (answer.node, answer.result.as_ref().map_or(0, Bytes::len));
+        self.trace = (self.trace ^ u64::from(node) ^ bytes as u64)
+            .wrapping_mul(0x100_0000_01b3)
+            .wrapping_add(end.as_nanos() as u64);
+        let arrives = end + answer.waits + self.latency;
+        let arrives = self.nodes[node as usize].fill(arrives, bytes);
+        let input = Box::new(Input::Fetched {
+            mirror: MirrorId(source),
+            block: answer.block,
+            result: answer.result,
+        });
+        self.put(arrives, Happening::Input { node, input });
     }
 
     /// The tracker: it tells some of those who are there, by chance.
@@ -362,6 +424,9 @@ impl World {
             pipe.lost();
             arrives += RESEND;
         }
+        let far = self.node_of(id ^ 1);
+        let arrives = self.nodes[far].fill(arrives, bytes);
+        let pipe = &mut self.pipes[id as usize];
         pipe.arrived = pipe.arrived.max(arrives);
         let (arrives, closed) = (pipe.arrived, pipe.closing && pipe.is_empty());
         pipe.sent(end, arrives + latency, bytes);

@@ -4,7 +4,9 @@
 //! Mirrors are somebody's bandwidth bill. One is asked while no peer sends, and
 //! while it is faster than all peers together; so it bridges the time until
 //! peers are found, and stands by when they are quick. Each begins at its own
-//! place and goes on in order, so that what is asked for makes long ranges.
+//! place and goes on in order, so that what is asked for makes long ranges;
+//! among others who lack something too it is asked for what is rarest, so that
+//! each fetches another part and they trade.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -33,8 +35,9 @@ const FAILURES: u32 = 12;
 /// How often it is looked whether the peers have become slow.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Blocks that are asked of a mirror ahead, at least and at most.
-const AHEAD: (usize, usize) = (32, 256);
+/// Blocks that are asked of a mirror ahead, at least and at most: what is asked
+/// of a slow one is lost to peers that come a moment later.
+const AHEAD: (usize, usize) = (4, 256);
 
 /// The time of a mirror's pace that is asked for ahead, in seconds.
 const AHEAD_TIME: f64 = 0.5;
@@ -184,9 +187,12 @@ impl Swarm {
         let Some(mirror) = self.links.get(&conn).filter(|l| l.is_mirror()) else {
             return true;
         };
-        let gives = |link: &&Link| {
-            !link.is_mirror() && link.interested && !link.peer.is_choking() && link.snubs == 0
+        let lets_in = |link: &Link| match link.takes_turns() {
+            true => link.downloaded > 0,
+            false => !link.peer.is_choking(),
         };
+        let gives =
+            |link: &&Link| !link.is_mirror() && link.interested && lets_in(link) && link.snubs == 0;
         let mut peers = self.links.values().filter(gives).peekable();
         if peers.peek().is_none() || mirror.downloaded == 0 {
             return true;

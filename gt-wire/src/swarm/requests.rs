@@ -196,11 +196,11 @@ impl Swarm {
             return None;
         }
         match &link.errands {
-            Some(errands) => torrent.picker.choose_from(errands.at),
+            Some(errands) if self.is_alone() => torrent.picker.choose_from(errands.at),
             None if have.is_full() && self.is_alone() => {
                 torrent.picker.choose_in_order(&link.refused)
             }
-            None => torrent.picker.choose(have, &link.refused),
+            _ => torrent.picker.choose(have, &link.refused),
         }
     }
 

@@ -16,6 +16,7 @@ mod liars;
 mod promised;
 mod punch;
 mod pure;
+mod sources;
 mod stage;
 mod tables;
 mod topic;

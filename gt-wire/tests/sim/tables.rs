@@ -96,6 +96,14 @@ fn small_crowds_of_every_kind() {
             small(plan);
             plan.latency = Duration::from_millis(25);
         }),
+        row("narrow downlinks", 20, 0.55, 1.15, |plan| {
+            small(plan);
+            plan.down = plan.up;
+        }),
+        row("two HTTP sources", 20, 0.55, 1.15, |plan| {
+            small(plan);
+            plan.sources = vec![(5e6, Nature::Honest), (2.5e6, Nature::Honest)];
+        }),
         row("a fifth lies", 20, 0.40, 1.60, |plan| {
             small(plan);
             plan.liars = 0.2;
@@ -150,6 +158,19 @@ fn tables() {
         row("100 liars 20, v2", 100, 0.80, 1.50, |p| {
             p.liars = 0.2;
             p.v2 = true;
+        }),
+        row("100, downlinks as uplinks", 100, 0.72, 1.05, |p| {
+            p.down = p.up
+        }),
+        row("100, downlinks of 100 Mbit/s", 100, 0.94, 1.05, |p| {
+            p.down = 12.5e6;
+        }),
+        row("8, downlinks as uplinks", 8, 0.82, 1.05, |p| p.down = p.up),
+        row("100, an HTTP source", 100, 0.90, 1.05, |p| {
+            p.sources = vec![(5e6, Nature::Honest)];
+        }),
+        row("8, an HTTP source", 8, 0.87, 1.05, |p| {
+            p.sources = vec![(5e6, Nature::Honest)];
         }),
         row("100 half unreachable", 100, 0.90, 1.10, |p| p.nat = 0.5),
         row("100 lies of every kind", 100, 0.0, 9.0, |p| {

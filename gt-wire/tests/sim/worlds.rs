@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use gt_vfs::content::BLOCK;
 use gt_wire::bitfield::Bitfield;
 use gt_wire::message::Message;
-use gt_wire::simulator::{Matter, Nature, Node, World};
+use gt_wire::simulator::{Matter, Nature, Node, Source, World};
 use gt_wire::{Block, PieceIndex};
 use proptest::prelude::*;
 
@@ -48,6 +48,10 @@ struct Tale {
     mishaps: Vec<Mishap>,
     /// When the origin ends for good, in milliseconds.
     end: Option<u64>,
+    /// How HTTP sources behave.
+    sources: Vec<Nature>,
+    /// The downlink of each, if it is narrow.
+    down: Option<f64>,
 }
 
 fn repeated(message: &Message, n: usize) -> Bytes {
@@ -130,6 +134,16 @@ fn lie() -> impl Strategy<Value = Nature> {
     ]
 }
 
+fn source() -> impl Strategy<Value = Nature> {
+    prop_oneof![
+        3 => Just(Nature::Honest),
+        1 => Just(Nature::Corrupt(1)),
+        1 => Just(Nature::Corrupt(7)),
+        1 => Just(Nature::Empty),
+        1 => Just(Nature::Silent),
+    ]
+}
+
 fn tale() -> impl Strategy<Value = Tale> {
     let sizes = (any::<u64>(), any::<bool>(), 1usize..7, 1usize..40, 0u32..3);
     let net = (0u64..60, prop_oneof![3 => Just(0), 1 => 1u32..5000]);
@@ -140,8 +154,12 @@ fn tale() -> impl Strategy<Value = Tale> {
     let mishap = mishap.prop_map(|(node, at, away)| Mishap { node, at, away });
     let mishaps = prop::collection::vec(mishap, 0..5);
     let end = prop::option::weighted(0.3, 0u64..3000);
-    (sizes, net, kinds, mbits, lies, mishaps, end).prop_map(
-        |(sizes, net, kinds, mbits, lies, mishaps, end)| Tale {
+    let beside = (
+        prop_oneof![2 => Just(vec![]), 1 => prop::collection::vec(source(), 1..3)],
+        prop::option::weighted(0.3, prop_oneof![Just(2.0), Just(10.0)]),
+    );
+    (sizes, net, kinds, mbits, lies, mishaps, (end, beside)).prop_map(
+        |(sizes, net, kinds, mbits, lies, mishaps, (end, (sources, down)))| Tale {
             seed: sizes.0,
             v2: sizes.1,
             honest: sizes.2,
@@ -157,6 +175,8 @@ fn tale() -> impl Strategy<Value = Tale> {
             lies,
             mishaps,
             end,
+            sources,
+            down,
         },
     )
 }
@@ -170,12 +190,22 @@ fn build(tale: &Tale) -> (World, Arc<Matter>) {
     });
     let mut world = World::new(tale.seed, Duration::from_millis(tale.latency));
     world.loss = tale.loss;
+    for nature in &tale.sources {
+        let source = Source::new(10.0 * MBIT, nature.clone());
+        world.sources.push(source);
+    }
     for n in 0..=tale.honest {
         let rate = tale.mbits[n] * MBIT;
         let mut node = Node::new(n as u64, tale.seed, &matter, n == 0, rate);
         node.reachable = n == 0 || tale.end.is_some() || n + tale.hidden <= tale.honest;
         node.options.turns = n == 0 || n > tale.stock;
         node.options.port = Some(6881);
+        node.options.mirrors = tale.sources.len();
+        // Who says things without end fills any line, and that is no stall.
+        let floods = tale.lies.iter().any(|lie| matches!(lie, Nature::Wild(_)));
+        if let Some(mbits) = tale.down.filter(|_| !floods) {
+            node.down = mbits * MBIT;
+        }
         if n > 0 && n + tale.riders > tale.honest {
             node.options.slots = 0;
         }
@@ -231,7 +261,9 @@ fn tell(tale: &Tale) -> Result<(), TestCaseError> {
     }
     let ended = tale.end.is_some();
     let copies = left(&world, tale, ended);
-    let whole = copies.is_full();
+    // Only peers tell piece layers of v2.
+    let mirrored = !tale.v2 && tale.sources.contains(&Nature::Honest);
+    let whole = copies.is_full() || mirrored;
     let settled = |world: &World| {
         world.nodes[1..=tale.honest].iter().all(|node| {
             if whole {
