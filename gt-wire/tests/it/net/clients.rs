@@ -49,6 +49,7 @@ const TRANSMISSION: &str = r#"{
 pub(super) enum Client {
     Aria2,
     Libtorrent,
+    Rqbit,
     Transmission,
 }
 
@@ -205,6 +206,18 @@ impl Client {
                     .arg(if home.utp { "utp" } else { "tcp" })
                     .args(peer.map(|p| p.to_string()));
             }
+            Self::Rqbit => {
+                let program = rqbit().unwrap_or_else(|| "rqbit".into());
+                command = Command::new(program);
+                command
+                    .args(["-v", "warn", "--disable-dht", "--disable-lsd"])
+                    .args(["--disable-upnp-port-forward", "--disable-trackers"])
+                    .args(["--listen-ip", &home.host.to_string()])
+                    .args(["--listen-port", &port.to_string()])
+                    .args(["download", "--disable-http-api", "--overwrite", "-o"])
+                    .arg(&home.folder)
+                    .arg(&home.torrent);
+            }
             Self::Transmission => {
                 let config = home.folder.with_extension("config");
                 std::fs::create_dir_all(&config).unwrap();
@@ -223,6 +236,16 @@ impl Client {
         }
         command
     }
+}
+
+/// Returns where rqbit is, if it is anywhere: no distribution has it, and to
+/// build it takes longer than all tests.
+pub(super) fn rqbit() -> Option<PathBuf> {
+    let named = std::env::var_os("PEERS_BIN").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = named.into_iter().chain(std::env::split_paths(&path));
+    let mut programs = folders.map(|folder| folder.join("rqbit"));
+    programs.find(|program| program.is_file())
 }
 
 /// Returns a port that was free a moment ago.

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use gt_wire::Magnet;
 
-use super::clients::{Client, Crypt, Scratch, free_port};
+use super::clients::{Client, Crypt, Scratch, free_port, rqbit};
 use super::*;
 
 /// They seed, we fetch.
@@ -67,6 +67,18 @@ async fn aria2_seeds_and_fetches() {
     fetch_from(Client::Aria2, Version::V1).await;
     serve_to(Client::Aria2, Version::V1).await;
     // Of a hybrid's dictionary it makes another hash than everybody else.
+}
+
+/// Runs where rqbit is: in `PEERS_BIN` or among the programs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs rqbit"]
+async fn rqbit_seeds_and_fetches() {
+    if rqbit().is_none() {
+        println!("no rqbit in PEERS_BIN or PATH: not tried");
+        return;
+    }
+    fetch_from(Client::Rqbit, Version::V1).await;
+    serve_to(Client::Rqbit, Version::V1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
