@@ -68,6 +68,9 @@ pub struct Options {
     /// Where to listen; port 0 picks a free one. None: only outgoing
     /// connections.
     pub listen: Vec<SocketAddr>,
+    /// Listens at this port on every interface, by IPv4 and, where the system
+    /// has it, by IPv6 (BEP 7); port 0 picks one that is free for both.
+    pub everywhere: Option<u16>,
     /// Where chance begins: the peer id and the choices of swarms. Give
     /// random bytes; a test gives a constant.
     pub seed: [u8; 32],
@@ -104,6 +107,7 @@ impl Options {
     pub fn new(seed: [u8; 32]) -> Self {
         Self {
             listen: Vec::new(),
+            everywhere: None,
             seed,
             resume: None,
             connections: 500,
@@ -121,6 +125,16 @@ impl Options {
     pub fn listen(mut self, addr: SocketAddr) -> Self {
         self.listen.push(addr);
         self
+    }
+
+    /// Returns options that listen on every interface, by both families, at one
+    /// port.
+    #[must_use]
+    pub fn listen_everywhere(self, port: u16) -> Self {
+        Self {
+            everywhere: Some(port),
+            ..self
+        }
     }
 
     /// Returns options that keep resume data in a folder, which is made.
@@ -197,10 +211,17 @@ impl Node {
         let (tell, news) = mpsc::channel(NEWS);
         let seats = Seats::new(options.connections);
         let lock = Arc::new(Lock::new(&options));
-        let mut listeners = Vec::new();
+        let mut bound = Vec::new();
+        if let Some(port) = options.everywhere {
+            bound.extend(listen::everywhere(port)?);
+        }
         for addr in &options.listen {
+            bound.push(listen::bind(*addr)?);
+        }
+        let mut listeners = Vec::new();
+        for listener in bound {
             let (seats, lock) = (seats.clone(), lock.clone());
-            listeners.push(listen::listen(*addr, seats, lock, tell.clone())?);
+            listeners.push(listen::listen(listener, seats, lock, tell.clone())?);
         }
         let shared = Arc::new(Shared {
             peer_id,
@@ -210,7 +231,7 @@ impl Node {
             resume: options.resume.clone(),
             open: Arc::new(OpenFiles::new(limits::OPEN_FILES)),
             tune: options.tune,
-            punches: lock.punches() && !options.listen.is_empty(),
+            punches: lock.punches() && !listeners.is_empty(),
             seats: seats.clone(),
         });
         let disk = Disk::new(options.disk_jobs, tell.clone());

@@ -141,7 +141,7 @@ impl Follow {
             None => options.state.resume(),
         });
         if options.listen.is_empty() {
-            net = net.listen(SocketAddr::from(([0, 0, 0, 0], 0)));
+            net = net.listen_everywhere(0);
         }
         for address in &options.listen {
             net = net.listen(*address);
@@ -187,7 +187,7 @@ impl Follow {
             last_traffic: Vec::new(),
         };
         follow.asked.holds(follow.watermark.map(|w| w.mark));
-        if let Some(address) = follow.node.local_addr() {
+        for address in follow.node.local_addrs().to_vec() {
             let id = hex(&follow.node.peer_id().0);
             follow.told.push_back(Told::Listening { address, id });
         }

@@ -2,7 +2,7 @@
 //! torrent's hash before the swarm of that hash takes over.
 
 use std::io::{self, Read as _};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,15 +82,13 @@ impl Drop for Listener {
     }
 }
 
-/// Binds and begins to listen.
+/// Begins to listen.
 pub(super) fn listen(
-    addr: SocketAddr,
+    listener: std::net::TcpListener,
     seats: Arc<Seats>,
     lock: Arc<Lock>,
     news: mpsc::Sender<News>,
 ) -> io::Result<Listener> {
-    let named = |e: io::Error| io::Error::new(e.kind(), format!("cannot listen at {addr}: {e}"));
-    let listener = bind(addr).map_err(named)?;
     let addr = listener.local_addr()?;
     #[cfg(feature = "utp")]
     let utp = lock.speaks_utp.then(|| {
@@ -115,7 +113,34 @@ pub(super) fn listen(
     })
 }
 
-fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+/// How often another port is tried that is free for both families.
+const TRIES: u32 = 16;
+
+/// Binds one port on every interface: by IPv4, and by IPv6 where there is any.
+pub(super) fn everywhere(port: u16) -> io::Result<Vec<std::net::TcpListener>> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let four = bind((Ipv4Addr::UNSPECIFIED, port).into())?;
+        let same = four.local_addr()?.port();
+        match bind((Ipv6Addr::UNSPECIFIED, same).into()) {
+            Ok(six) => return Ok(vec![four, six]),
+            // Somebody else has it there.
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && port == 0 && tries < TRIES => {}
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => return Err(e),
+            // Switched off, or not built in.
+            Err(_) => return Ok(vec![four]),
+        }
+    }
+}
+
+/// Binds an address.
+pub(super) fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let named = |e: io::Error| io::Error::new(e.kind(), format!("cannot listen at {addr}: {e}"));
+    bound(addr).map_err(named)
+}
+
+fn bound(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;

@@ -47,7 +47,7 @@ impl Swarm {
         let mut options = Options::new(seed);
         options.listen.clone_from(&net.listen);
         if options.listen.is_empty() {
-            options.listen.push(SocketAddr::from(([0, 0, 0, 0], 0)));
+            options.everywhere = Some(0);
         }
         if let Some(notes) = notes(env, folder) {
             options = options.resume(notes);

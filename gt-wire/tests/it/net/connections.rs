@@ -111,3 +111,34 @@ async fn connections_inside() {
     let alone = std::env::args().any(|word| word == "--exact");
     assert!(!alone || each <= EACH, "{each} bytes each");
 }
+
+/// Who listens everywhere is reached by both families at one port.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_families_reach_who_listens_everywhere() {
+    let info = plan(Version::V2);
+    let seed = Peer::start(Options::new([0; 32]).listen_everywhere(0));
+    seed.add(&info, Arc::new(original())).await;
+    let addrs = seed.node.local_addrs().to_vec();
+    assert!(addrs.iter().all(|addr| addr.port() == addrs[0].port()));
+    assert!(addrs[0].is_ipv4());
+    let port = addrs[0].port();
+    let six = std::net::TcpListener::bind("[::1]:0").is_ok();
+    assert_eq!(addrs.len(), 1 + usize::from(six));
+    let mut hosts = vec![SocketAddr::from(([127, 0, 0, 1], port))];
+    if six {
+        hosts.push(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port)));
+    }
+    for (n, host) in (1..).zip(hosts) {
+        let store = Memory::new();
+        let mut leech = Peer::start(options(n));
+        let torrent = leech.add(&info, Arc::new(store.clone())).await;
+        leech.node.add_peers(torrent, &[host]);
+        leech.complete().await;
+        assert!(contents(&store) == contents(&original()));
+    }
+    // The port is taken, and that is said.
+    let Err(error) = Node::start(Options::new([9; 32]).listen_everywhere(port)) else {
+        panic!("two listen at one port");
+    };
+    assert!(error.to_string().contains("cannot listen"), "{error}");
+}
