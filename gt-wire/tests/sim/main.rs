@@ -18,6 +18,7 @@ mod punch;
 mod pure;
 mod stage;
 mod tables;
+mod through;
 mod topic;
 mod town;
 mod trouble;
