@@ -5,6 +5,7 @@
 //! done is handed back to them.
 
 mod announce;
+mod blocks;
 mod check;
 mod crypt;
 #[cfg(feature = "dht")]

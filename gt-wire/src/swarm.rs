@@ -8,7 +8,7 @@
 //! | `peers`, `exchange`, `punch` | whom to connect to, whom never again, whom to tell of whom, whom to meet through whom |
 //! | `link`, `connect`, `talk`, `describe` | one connection: its bytes, its life, its words, among them what the torrent is |
 //! | `picker`, `pieces`, `requests`, `mirrors` | what to ask of whom |
-//! | `verify`, `proof`, `layers`, `files` | is it right, and where does it go |
+//! | `verify`, `proof`, `layers`, `leaves`, `files` | is it right, and where does it go |
 //! | `taking` | what to fetch by a turn |
 //! | `serve`, `fast`, `turns`, `merit`, `choker`, `dispatch` | whom to give what, and in which order |
 
@@ -23,6 +23,7 @@ mod files;
 mod giveway;
 mod input;
 mod layers;
+mod leaves;
 mod link;
 mod merit;
 mod mirrors;

@@ -10,9 +10,10 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use gt_vfs::content::BLOCK;
+use gt_vfs::content::{BLOCK, Hash};
 use gt_vfs::{ReadAt, VPath, Verdict, Vfs, WriteAt};
 
+use super::blocks::{Blocks, leaf};
 use super::pool::Pool;
 use crate::digest::{Running, Scratch, Wanted};
 use crate::geometry::{Block, FileIndex, FileSpan, Geometry, PieceIndex};
@@ -26,6 +27,8 @@ pub(super) struct Store {
     open: Arc<OpenFiles>,
     /// Pieces that are hashed as their blocks are written.
     running: Mutex<BTreeMap<PieceIndex, Running>>,
+    /// In v2 alone, in the place of these: blocks as they are written.
+    blocks: Option<Blocks>,
     /// When closed files were last written, as they were seen first: what
     /// they are later is not our doing.
     times: Mutex<BTreeMap<FileIndex, i64>>,
@@ -121,12 +124,14 @@ impl Store {
         let buffers = open.buffers.clone();
         let files = 0..geometry.files().len() as u32;
         let slots = files.map(|n| RwLock::new(Slot::Shut(whole(FileIndex(n)))));
+        let by_block = geometry.has_v2() && !geometry.has_v1();
         Arc::new(Self {
             slots: slots.collect(),
             vfs,
             geometry,
             open,
             running: Mutex::default(),
+            blocks: by_block.then(Blocks::default),
             times: Mutex::default(),
             buffers,
             verified: Mutex::default(),
@@ -273,11 +278,22 @@ impl Store {
         reader.read_exact_at(at, buf)
     }
 
-    /// Writes a block. A file that is whole already is only compared with it.
-    pub(super) fn write(self: &Arc<Self>, block: Block, bytes: &[u8]) -> Result<(), Failure> {
+    /// Writes a block, and returns its leaf in v2 alone. A file that is whole
+    /// already is only compared with it.
+    pub(super) fn write(
+        self: &Arc<Self>,
+        block: Block,
+        bytes: &[u8],
+    ) -> Result<Option<Hash>, Failure> {
         let written = self.write_io(block, bytes);
-        self.hash_on_the_way(block, bytes, written.is_ok());
-        written.map_err(|e| failure("written", &e))
+        let leaf = match &self.blocks {
+            Some(blocks) => blocks.wrote(&self.geometry, block, bytes, written.is_ok()),
+            None => {
+                self.hash_on_the_way(block, bytes, written.is_ok());
+                None
+            }
+        };
+        written.map(|()| leaf).map_err(|e| failure("written", &e))
     }
 
     /// Hashes blocks as they come, if they come in order. What is written
@@ -366,6 +382,13 @@ impl Store {
         leaves: bool,
     ) -> io::Result<Digests> {
         let wanted = Wanted { sha1, leaves };
+        let known = match &self.blocks {
+            Some(blocks) if leaves && !sha1 => blocks.take(piece),
+            _ => Vec::new(),
+        };
+        if !known.is_empty() {
+            return self.hash_rest(piece, &known);
+        }
         let running = self.running().remove(&piece);
         let running = running.filter(|state| state.sees(wanted));
         let running = running.unwrap_or_else(|| Running::new(wanted));
@@ -377,6 +400,31 @@ impl Store {
         running.finish(&self.geometry, piece, &mut scratch, |file, at, buf| {
             self.read_span(file, at, buf)
         })
+    }
+
+    /// Reads and hashes those blocks of a piece whose hashes are not known.
+    fn hash_rest(
+        self: &Arc<Self>,
+        piece: PieceIndex,
+        known: &[Option<Hash>],
+    ) -> io::Result<Digests> {
+        let mut room = Vec::new();
+        let mut leaves = Vec::with_capacity(known.len());
+        for (block, known) in self.geometry.blocks(piece).zip(known) {
+            leaves.push(match known {
+                Some(hash) => *hash,
+                None => {
+                    room.clear();
+                    for span in self.spans(block)? {
+                        let from = room.len();
+                        room.resize(from + span.length as usize, 0);
+                        self.read_span(span.file, span.offset, &mut room[from..])?;
+                    }
+                    leaf(&room)
+                }
+            });
+        }
+        Ok(Digests { sha1: None, leaves })
     }
 
     /// Closes a file, which asks the backend for its verdict.

@@ -109,7 +109,7 @@ fn span(bits: &mut Bits<'_>, matter: &Matter) -> HashSpan {
 }
 
 fn words(bits: &mut Bits<'_>, matter: &Matter) -> Bytes {
-    let message = match bits.below(20) {
+    let message = match bits.below(22) {
         0 | 1 => {
             let hello = Handshake {
                 abilities: Abilities::OURS,
@@ -161,6 +161,18 @@ fn words(bits: &mut Bits<'_>, matter: &Matter) -> Bytes {
             }
             .write(),
         },
+        19 => Message::Extended {
+            id: bits.byte() % 5,
+            payload: turn::Message::Promise {
+                bytes: bits.number() << 12,
+                piece: PieceIndex(bits.number()),
+            }
+            .write(),
+        },
+        20 => Message::Extended {
+            id: bits.byte() % 5,
+            payload: proof(bits, matter).write(),
+        },
         _ => {
             let length = (bits.byte() as usize).min(bits.0.len());
             let (said, rest) = bits.0.split_at(length);
@@ -169,6 +181,21 @@ fn words(bits: &mut Bits<'_>, matter: &Matter) -> Bytes {
         }
     };
     message.to_bytes()
+}
+
+/// The leaves of a piece, right or not.
+fn proof(bits: &mut Bits<'_>, matter: &Matter) -> turn::Message {
+    let piece = PieceIndex(bits.number());
+    let hashes = match bits.below(3) {
+        0 => vec![1; 32 * (1 + bits.below(8) as usize)],
+        _ if piece.0 < matter.known.pieces() => {
+            let digests = matter.digests(piece, false, true, |_| true);
+            digests.leaves.concat()
+        }
+        _ => vec![2; 64],
+    };
+    let hashes = hashes.into();
+    turn::Message::Proof { piece, hashes }
 }
 
 fn matter_or_noise(bits: &mut Bits<'_>, matter: &Matter, block: Block) -> Bytes {
@@ -207,10 +234,15 @@ fn input(bits: &mut Bits<'_>, matter: &Matter) -> Input {
                 None => Ok(vec![1; BLOCK].into()),
             },
         },
-        7 | 8 => Input::Written {
-            block: block(bits),
-            result: failure(bits).map_or(Ok(()), Err),
-        },
+        7 | 8 => {
+            let block = block(bits);
+            let leaf = match bits.below(3) {
+                0 => None,
+                right => matter.leaf(block, right == 1),
+            };
+            let result = failure(bits).map_or(Ok(leaf), Err);
+            Input::Written { block, result }
+        }
         9 | 10 => {
             let piece = PieceIndex(bits.below(8));
             let right = bits.below(2) == 0;

@@ -144,6 +144,14 @@ impl Matter {
         bytes.len() == block.length as usize && bytes[..length] == mark[..length]
     }
 
+    /// Says what hashing a block on the way would give, right or not; `None`
+    /// in a v1 torrent.
+    pub fn leaf(&self, block: Block, right: bool) -> Option<Hash> {
+        let n = block.offset as usize / BLOCK;
+        let v2 = self.known.has_v2();
+        v2.then(|| leaf(block.piece, n, right))
+    }
+
     /// Says what hashing would say of a piece, of whose blocks, by their
     /// number in it, `right` tells which are.
     pub fn digests(

@@ -324,7 +324,7 @@ impl Node {
                     let right = self.matter.is_right(block, &bytes);
                     let at = self.slot(block);
                     self.disk[at] = if right { RIGHT } else { WRONG };
-                    Ok(())
+                    Ok(self.matter.leaf(block, right))
                 };
                 Input::Written { block, result }
             }

@@ -343,6 +343,10 @@ impl Swarm {
             }
             torrent.layers.forget(conn);
             torrent.proofs.forget(conn);
+            torrent.leaves.forget(conn);
+            if self.links.is_empty() {
+                torrent.drop_leaves();
+            }
         }
         self.forget_dispatch(conn, &link);
         self.forget_describer(conn);

@@ -36,6 +36,10 @@ const WINDOW_LONG: usize = 12;
 /// The most of them.
 const WINDOW_MOST: usize = 64;
 
+/// The share of the hand-outs that fill a long line where blocks are given on
+/// before their piece is whole.
+const THROUGH: f64 = 0.6;
+
 /// Time between two looks at what needs repair.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -208,6 +212,22 @@ impl Swarm {
         self.dispatch.on
     }
 
+    /// Returns who is being given a piece of ours.
+    pub(super) fn dispatch_holder(&self, piece: PieceIndex) -> Option<ConnId> {
+        let hand = self.dispatch.hands.get(&piece)?;
+        hand.sent.is_none().then_some(hand.to)
+    }
+
+    /// Returns the pieces that are being handed out, and those that will be
+    /// next: as many as are under way at a time, and some more.
+    pub(super) fn dispatch_next(&self, more: usize) -> Vec<PieceIndex> {
+        let next = self.dispatch.unsent.iter().rev();
+        let next = next.take(self.dispatch.window + more);
+        let under_way = self.dispatch.under_way.iter().map(|(_, piece)| *piece);
+        let next = next.map(|piece| PieceIndex(*piece));
+        under_way.chain(next).collect()
+    }
+
     /// A peer does not want the piece that it was handed, or does not answer.
     pub(super) fn dispatch_passed(&mut self, conn: ConnId, piece: PieceIndex) {
         let Some(hand) = self.dispatch.hands.get(&piece).filter(|h| h.to == conn) else {
@@ -261,7 +281,11 @@ impl Swarm {
             WINDOW
         } else if self.turns.pace() > 0.0 {
             let piece = f64::from(self.turn_length());
-            self.turns.starting(piece).clamp(WINDOW, WINDOW_MOST)
+            let starting = self.turns.starting(piece) as f64;
+            // Fewer at a time are through earlier, and each is given on as it
+            // comes (25 ms: 0.910, without it 0.906).
+            let share = if self.is_through() { THROUGH } else { 1.0 };
+            ((starting * share) as usize).clamp(WINDOW, WINDOW_MOST)
         } else {
             WINDOW_LONG
         }

@@ -79,8 +79,10 @@ pub enum Input {
     Written {
         /// Which.
         block: Block,
-        /// Whether it worked.
-        result: Result<(), Failure>,
+        /// Its SHA-256, where the torrent is v2 alone and the driver has made
+        /// it on the way, or what failed. Blocks without it are not given on
+        /// before their piece is whole.
+        result: Result<Option<Hash>, Failure>,
     },
     /// A piece was hashed.
     PieceHashed {

@@ -262,10 +262,24 @@ impl Swarm {
     }
 
     fn hashes(&mut self, span: &HashSpan) -> Option<bytes::Bytes> {
-        let torrent = self.torrent.as_mut()?;
+        let torrent = self.torrent.as_ref()?;
         let files = torrent.geometry.files();
         let file = files.iter().position(|f| f.root == Some(span.root))?;
-        let file = FileIndex(file as u32);
+        self.rows(FileIndex(file as u32), |rows| rows.answer(span))
+    }
+
+    /// Looks into the rows of the file that a piece belongs to.
+    pub(super) fn rows_of<T>(
+        &mut self,
+        piece: PieceIndex,
+        look: impl FnOnce(&Served) -> Option<T>,
+    ) -> Option<T> {
+        let (file, _) = self.torrent.as_ref()?.geometry.tree_of(piece)?;
+        self.rows(file, look)
+    }
+
+    fn rows<T>(&mut self, file: FileIndex, look: impl FnOnce(&Served) -> Option<T>) -> Option<T> {
+        let torrent = self.torrent.as_mut()?;
         if !torrent.layers.served.contains_key(&file) {
             let tree = tree(torrent, file)?;
             // A file of one piece has no layer to tell of.
@@ -276,6 +290,6 @@ impl Swarm {
             }
             torrent.layers.served.insert(file, rows);
         }
-        torrent.layers.served.get(&file)?.answer(span)
+        look(torrent.layers.served.get(&file)?)
     }
 }

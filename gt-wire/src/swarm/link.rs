@@ -122,6 +122,10 @@ pub(super) struct Link {
     pub(super) ramp: Ramp,
     /// Turns, either way.
     pub(super) turns: Ledger,
+    /// Pieces that it promised and does not have yet.
+    pub(super) soon: BTreeSet<PieceIndex>,
+    /// Whether it has told us right leaves.
+    pub(super) proves: bool,
     /// Other addresses of the same peer, which rest while this one serves.
     twins: Vec<SocketAddr>,
 }
@@ -182,6 +186,8 @@ impl Link {
             shown: None,
             ramp: Ramp::default(),
             turns: Ledger::default(),
+            soon: BTreeSet::new(),
+            proves: false,
             twins: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gt_vfs::content::BLOCK;
+use gt_vfs::content::{BLOCK, Hash};
 
 use super::input::ConnId;
 use crate::geometry::{Block, PieceIndex};
@@ -24,6 +24,9 @@ pub(super) struct Partial {
     came: u32,
     began: Duration,
     written: u32,
+    /// What is known of the bytes of each block; empty as long as that is
+    /// nothing.
+    marks: Vec<Mark>,
     /// The only peer that may be asked: a piece that failed once is fetched
     /// from one peer, so that a second failure names its liar.
     pub(super) only: Option<ConnId>,
@@ -51,6 +54,16 @@ enum Slot {
     Written(u16),
 }
 
+/// What is known of a block's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Unknown,
+    /// They have this hash, which nothing was held against.
+    Is(Hash),
+    /// They are right.
+    Right,
+}
+
 /// What became of a block that came.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
@@ -72,6 +85,7 @@ impl Partial {
             came: 0,
             began: Duration::ZERO,
             written: 0,
+            marks: Vec::new(),
             only: None,
             phase: Phase::Filling,
         }
@@ -209,15 +223,49 @@ impl Partial {
         Arrival::New(others)
     }
 
-    /// Notes that a block is on the disk; tells whether all are.
-    pub(super) fn wrote(&mut self, block: Block) -> bool {
+    /// Notes that a block is on the disk, and its hash, where it was made.
+    pub(super) fn wrote(&mut self, block: Block, leaf: Option<Hash>) {
         if let Some(slot) = self.slot(block)
             && let Slot::Writing(from) = *slot
         {
             *slot = Slot::Written(from);
             self.written += 1;
+            if let Some(leaf) = leaf {
+                self.marks.resize(self.slots.len(), Mark::Unknown);
+                self.marks[block.offset as usize / BLOCK] = Mark::Is(leaf);
+            }
         }
+    }
+
+    /// Tells whether all blocks are on the disk.
+    pub(super) fn is_written(&self) -> bool {
         self.written as usize == self.slots.len()
+    }
+
+    /// Holds the hashes of blocks against the right ones, where that was not
+    /// done before: returns the blocks that are right, and the numbers of
+    /// those that are not.
+    pub(super) fn compare(&mut self, right: &[Hash]) -> (Vec<Block>, Vec<usize>) {
+        let (mut proven, mut wrong) = (Vec::new(), Vec::new());
+        for (n, leaf) in (0..self.marks.len()).zip(right) {
+            match self.marks[n] {
+                Mark::Is(is) if is == *leaf => {
+                    self.marks[n] = Mark::Right;
+                    proven.push(self.block(n));
+                }
+                Mark::Is(_) => wrong.push(n),
+                Mark::Unknown | Mark::Right => {}
+            }
+        }
+        (proven, wrong)
+    }
+
+    /// Tells whether all bytes of a part are here and right.
+    pub(super) fn is_right(&self, part: Block) -> bool {
+        let from = part.offset as usize / BLOCK;
+        let to = (part.offset as usize + part.length as usize).div_ceil(BLOCK);
+        let marks = self.marks.get(from..to);
+        marks.is_some_and(|marks| marks.iter().all(|mark| *mark == Mark::Right))
     }
 
     /// Notes that a block could not be written.
@@ -241,6 +289,9 @@ impl Partial {
             self.free += 1;
             self.came = self.came.saturating_sub(1);
             self.written -= 1;
+            if let Some(mark) = self.marks.get_mut(n) {
+                *mark = Mark::Unknown;
+            }
         }
         from
     }
@@ -305,9 +356,11 @@ mod tests {
         assert_eq!(p.arrive(blocks[3], from(A)), Arrival::Duplicate);
         for block in &blocks[..3] {
             assert_eq!(p.arrive(*block, from(A)), Arrival::New(vec![]));
-            assert!(!p.wrote(*block));
+            p.wrote(*block, None);
+            assert!(!p.is_written());
         }
-        assert!(p.wrote(blocks[3]));
+        p.wrote(blocks[3], None);
+        assert!(p.is_written());
         assert_eq!(p.contributors(), [from(A), from(B)]);
     }
 
@@ -322,7 +375,8 @@ mod tests {
         assert_eq!(p.arrive(odd, from(A)), Arrival::Duplicate);
         p.release(odd, A);
         p.lost(odd);
-        assert!(!p.wrote(odd));
+        p.wrote(odd, Some([1; 32]));
+        assert!(!p.is_right(odd));
         assert_eq!(p.free(), 4);
     }
 }

@@ -19,7 +19,7 @@ use super::Swarm;
 use super::connect::QUEUE_REQUESTS;
 use super::input::ConnId;
 use super::link::Link;
-use super::pieces::Phase;
+use super::pieces::{Partial, Phase};
 use super::torrent::Torrent;
 use crate::geometry::{Block, PieceIndex};
 
@@ -67,6 +67,14 @@ impl Promises {
         self.pieces.values().filter(|p| p.until.is_some()).count() as u32
     }
 
+    /// Returns how many turns wait for blocks.
+    pub(super) fn waiting(&self) -> usize {
+        let asked = self.pieces.values().map(|promise| &promise.asked);
+        asked
+            .map(|asked| asked.values().filter(|blocks| !blocks.is_empty()).count())
+            .sum()
+    }
+
     /// Tells whether a peer was promised a piece, and it still may come.
     pub(super) fn has(&self, piece: PieceIndex, conn: ConnId) -> bool {
         let promise = self.pieces.get(&piece);
@@ -75,15 +83,51 @@ impl Promises {
 
     /// Returns a piece that a peer lacks and may be promised: the last one.
     pub(super) fn next_for(&self, link: &Link) -> Option<PieceIndex> {
-        let fits = |(piece, promise): &(&PieceIndex, &Promise)| {
+        let untold = |(_, promise): &(_, &Promise)| !promise.told.contains(&link.conn);
+        let last = self
+            .all_for(link)
+            .filter(untold)
+            .max_by_key(|(_, p)| p.until);
+        last.map(|(piece, _)| *piece)
+    }
+
+    /// Returns the pieces that a peer may ask for as soon as it was told of
+    /// them.
+    fn all_for<'a>(
+        &'a self,
+        link: &'a Link,
+    ) -> impl Iterator<Item = (&'a PieceIndex, &'a Promise)> {
+        self.pieces.iter().filter(|(piece, promise)| {
             promise.until.is_some()
                 && link.shown.is_none()
                 && !link.peer.have().has(piece.0)
-                && !promise.told.contains(&link.conn)
+                && !link.soon.contains(*piece)
+                && !promise.asked.contains_key(&link.conn)
                 && !link.asks.keys().any(|block| block.piece == **piece)
+        })
+    }
+
+    /// Returns how many such pieces there are.
+    pub(super) fn count_for(&self, link: &Link) -> usize {
+        self.all_for(link).count()
+    }
+
+    /// Returns who waits for blocks of a piece, and who was promised it and may
+    /// not know its layer, so that it could not ask.
+    pub(super) fn who_waits(
+        &self,
+        piece: PieceIndex,
+        links: &BTreeMap<ConnId, Link>,
+    ) -> Vec<ConnId> {
+        let Some(promise) = self.pieces.get(&piece) else {
+            return Vec::new();
         };
-        let last = self.pieces.iter().filter(fits).max_by_key(|(_, p)| p.until);
-        last.map(|(piece, _)| *piece)
+        let is_new = |conn: &ConnId| {
+            let link = links.get(conn);
+            link.is_some_and(|link| link.peer.have().is_empty())
+        };
+        let waits = |conn: &ConnId| promise.asked.contains_key(conn) || is_new(conn);
+        promise.told.iter().copied().filter(waits).collect()
     }
 
     /// Notes that a peer was promised a piece.
@@ -185,6 +229,63 @@ impl Swarm {
         torrent.promises.pieces.insert(piece, promise);
         self.alarm(until);
         self.grant_turns();
+    }
+
+    /// A piece is being fetched whose blocks are known for right one by one:
+    /// promises it to those who lack it, so that what comes goes on at once.
+    pub(super) fn promise_through(&mut self, piece: PieceIndex, trusted: bool) {
+        let wait = KEPT.max(4 * self.turns.delay());
+        let able = self.is_through() && self.options.slots > 0 && !self.stopped;
+        let Some(torrent) = self.torrent.as_mut().filter(|t| able && !t.failed) else {
+            return;
+        };
+        let fits = |partial: &Partial| partial.phase == Phase::Filling && partial.free() == 0;
+        if !(trusted || torrent.leaves.has(piece))
+            || !torrent.partials.get(&piece).is_some_and(fits)
+            || torrent.promises.pieces.len() >= MOST
+            || torrent.promises.pieces.contains_key(&piece)
+        {
+            return;
+        }
+        let until = self.now + wait;
+        let promise = Promise {
+            told: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            until: Some(until),
+        };
+        torrent.promises.pieces.insert(piece, promise);
+        self.alarm(until);
+        self.grant_turns();
+    }
+
+    /// Blocks of a piece are known for right: serves what was asked of them,
+    /// and gives those that wait for the others more time.
+    pub(super) fn serve_proven(&mut self, piece: PieceIndex, proven: &[Block]) {
+        let until = self.now + KEPT.max(4 * self.turns.delay());
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        let (Some(promise), Some(partial)) = (
+            torrent.promises.pieces.get_mut(&piece),
+            torrent.partials.get(&piece),
+        ) else {
+            return;
+        };
+        if proven.is_empty() || promise.until.is_none() {
+            return;
+        }
+        promise.until = Some(until);
+        for (conn, asked) in &mut promise.asked {
+            let here: Vec<Block> = asked.extract_if(.., |b| partial.is_right(*b)).collect();
+            if let Some(link) = self.links.get_mut(conn)
+                && !here.is_empty()
+            {
+                link.asked_at = self.now;
+                link.queue.extend(here);
+                self.server.wait_for(link);
+            }
+        }
+        self.feed();
     }
 
     /// A piece is here: serves what was asked of it.

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bytes::Bytes;
 use gt_vfs::content::{BLOCK, Hash};
 
 use super::Swarm;
@@ -64,7 +65,7 @@ impl Proofs {
     }
 }
 
-fn tree_of(torrent: &Torrent, file: FileIndex) -> Option<Tree> {
+pub(super) fn tree_of(torrent: &Torrent, file: FileIndex) -> Option<Tree> {
     let found = torrent.geometry.file(file)?;
     Some(Tree {
         root: found.root?,
@@ -75,7 +76,7 @@ fn tree_of(torrent: &Torrent, file: FileIndex) -> Option<Tree> {
 
 /// Returns the request for the leaves of a piece; `None` where there is one
 /// block only, or more than one request could bring.
-fn span_of(torrent: &Torrent, piece: PieceIndex) -> Option<HashSpan> {
+pub(super) fn span_of(torrent: &Torrent, piece: PieceIndex) -> Option<HashSpan> {
     let (file, n) = torrent.geometry.tree_of(piece)?;
     let tree = tree_of(torrent, file)?;
     let width = torrent.geometry.tree_width(piece) as u32;
@@ -164,6 +165,9 @@ impl Swarm {
         let Some(proof) = torrent.proofs.open.remove(&piece) else {
             return true;
         };
+        if torrent.cuts_through() {
+            torrent.keep_leaves(piece, &right, Bytes::new());
+        }
         let Some(partial) = torrent.partials.get_mut(&piece) else {
             return true;
         };

@@ -101,9 +101,12 @@ impl Swarm {
         link.asked_at = self.now;
         let turn = link.choked && link.turns.allowance >= block.length;
         let promised = torrent.promises.has(block.piece, conn);
+        let whole = torrent.have.has(block.piece.0);
+        let partial = torrent.partials.get(&block.piece);
+        let here = whole || promised && partial.is_some_and(|p| p.is_right(block));
         let refuse = link.choked && !turn && !link.gives_fast(block)
             || block.length as usize > BLOCK
-            || !(torrent.have.has(block.piece.0) || promised)
+            || !(whole || promised)
             || !link.was_shown(block.piece)
             || link.queue.len() >= QUEUE_REQUESTS;
         if refuse {
@@ -117,7 +120,14 @@ impl Swarm {
             link.turns.allowance -= block.length;
             link.turns.active = self.now;
         }
-        if !torrent.have.has(block.piece.0) {
+        if turn && self.is_through() {
+            // Before the first block, so that the blocks can be given on.
+            self.tell_proof(conn, block.piece);
+        }
+        let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
+            return;
+        };
+        if !here {
             if !torrent.promises.wait(conn, block) {
                 self.refuse(conn, block);
                 self.turn_served(conn, block.length);

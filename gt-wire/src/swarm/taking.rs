@@ -11,16 +11,37 @@ use crate::turn;
 /// The most grants of one peer that wait for piece layers.
 const HELD: usize = 16;
 
+/// The most pieces that one peer promises and that are remembered.
+const PROMISED: usize = 64;
+
 const BLOCK: u32 = gt_vfs::content::BLOCK as u32;
 
 impl Swarm {
     /// Answers a grant: with requests, or with a pass. While piece layers are
     /// being learnt nothing can be judged, and the answer waits for them.
     pub(super) fn take_turn(&mut self, conn: ConnId, grant: turn::Message) {
-        let learns = self
-            .torrent
-            .as_ref()
-            .is_some_and(|torrent| torrent.layers.are_learnt_soon());
+        let (piece, handed) = match &grant {
+            turn::Message::Grant { piece, .. } => (*piece, piece.is_some()),
+            turn::Message::Promise { piece, .. } => (Some(*piece), false),
+            _ => return,
+        };
+        let through = self.is_through();
+        let (Some(torrent), Some(link)) = (&self.torrent, self.links.get_mut(&conn)) else {
+            return;
+        };
+        if let (Some(piece), true, false) = (piece, through, handed) {
+            link.soon.insert(piece);
+            if link.soon.len() > PROMISED {
+                link.soon
+                    .retain(|soon| *soon == piece || torrent.picker.is_open(*soon));
+            }
+            if link.soon.len() > PROMISED {
+                link.soon.pop_first();
+            }
+        }
+        let proves = handed || link.proves;
+        let proven = piece.is_some_and(|piece| torrent.leaves.has(piece));
+        let learns = torrent.layers.are_learnt_soon() && !proven;
         if let Some(link) = self.links.get_mut(&conn)
             && learns
             && link.turns.held.len() < HELD
@@ -39,10 +60,14 @@ impl Swarm {
         let bytes = blocks.iter().map(|block| block.length).sum();
         let payload = turn::Message::Take { bytes }.write();
         self.say(conn, Message::Extended { id, payload });
+        let piece = blocks.first().map(|block| block.piece);
         for block in blocks {
             self.say(conn, Message::Request(block));
         }
         self.wait_for(conn);
+        if let Some(piece) = piece {
+            self.promise_through(piece, proves);
+        }
     }
 
     /// Answers the grants that waited.
@@ -65,7 +90,7 @@ impl Swarm {
         let (bytes, offered, promised) = match grant {
             turn::Message::Grant { bytes, piece } => (bytes, piece, None),
             turn::Message::Promise { bytes, piece } => (bytes, None, Some(piece)),
-            turn::Message::Take { .. } => return Vec::new(),
+            turn::Message::Take { .. } | turn::Message::Proof { .. } => return Vec::new(),
         };
         let most = bytes.min(turn::MOST).div_ceil(BLOCK) as usize;
         let Some(link) = self.links.get(&conn) else {
@@ -75,18 +100,22 @@ impl Swarm {
         // Nobody is asked for more than it takes, however many turns it gives.
         let room = link.queue_limit().saturating_sub(link.asks.len());
         let most = if link.snubs > 0 { 1 } else { most.min(room) };
-        let promised = promised.filter(|piece| self.wants_promised(link, *piece));
+        let promised = match self.is_through() {
+            // All that it promised before is on its way to it still.
+            true => {
+                let soon = link.soon.iter().copied();
+                let wanted = soon.filter(|piece| self.wants_promised(link, *piece));
+                wanted.min_by_key(|piece| (self.rarity(*piece), Some(*piece) != promised))
+            }
+            false => promised.filter(|piece| self.wants_promised(link, *piece)),
+        };
         if most == 0 || (link.useful == 0 && promised.is_none()) {
             return Vec::new();
         }
         let idle = link.asks.is_empty();
         let chosen = self.choose_piece(conn, offered);
-        let count = |piece: PieceIndex| {
-            let torrent = self.torrent.as_ref();
-            torrent.map_or(0, |torrent| torrent.picker.count(piece))
-        };
         let piece = match (chosen, promised) {
-            (Some(here), Some(soon)) if count(soon) < count(here) => Some(soon),
+            (Some(here), Some(soon)) if self.rarity(soon) < self.rarity(here) => Some(soon),
             (here, soon) => here.or(soon),
         };
         if let Some(piece) = piece {
@@ -96,6 +125,11 @@ impl Swarm {
             return self.end_game(conn);
         }
         Vec::new()
+    }
+
+    fn rarity(&self, piece: PieceIndex) -> u32 {
+        let torrent = self.torrent.as_ref();
+        torrent.map_or(0, |torrent| torrent.picker.count(piece))
     }
 
     /// Tells whether a piece is one to ask for that a peer is about to have.

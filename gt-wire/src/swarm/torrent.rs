@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::chance::Chance;
 use super::files::Files;
 use super::layers::Layers;
+use super::leaves::Leaves;
 use super::options::Content;
 use super::picker::Picker;
 use super::pieces::Partial;
@@ -30,6 +31,7 @@ pub(super) struct Torrent {
     pub(super) proofs: Proofs,
     pub(super) files: Files,
     pub(super) layers: Layers,
+    pub(super) leaves: Leaves,
     pub(super) promises: Promises,
     /// Peers that have everything.
     pub(super) seeds: u32,
@@ -69,6 +71,7 @@ impl Torrent {
             picker: Picker::new(pieces, sequential, chance),
             files: Files::new(&geometry, &have, closed, wanted, close_in_order),
             layers: Layers::default(),
+            leaves: Leaves::default(),
             promises: Promises::default(),
             partials: BTreeMap::new(),
             loose: BTreeSet::new(),
@@ -120,7 +123,10 @@ impl Torrent {
             self.geometry.piece_hash(piece),
             Some(PieceHash::V2(Layer::Unknown)) | None
         );
-        if known && self.lacks(piece.0) && !self.partials.contains_key(&piece) {
+        if (known || self.leaves.has(piece))
+            && self.lacks(piece.0)
+            && !self.partials.contains_key(&piece)
+        {
             self.picker.open(piece);
         }
     }

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use gt_vfs::content::BLOCK;
 
 use super::Swarm;
@@ -237,9 +238,14 @@ impl Link {
 impl Torrent {
     /// Tells whether a peer lacks something that we have and show it, or that
     /// may be promised to it.
-    fn is_of_use_to(&self, link: &Link) -> bool {
+    fn is_of_use_to(&self, link: &Link, through: bool) -> bool {
         let shown = link.shown.as_ref().unwrap_or(&self.have);
-        shown.has_more_than(link.peer.have()) || self.promises.next_for(link).is_some()
+        shown.has_more_than(link.peer.have())
+            || match through {
+                // It may choose among all that it was promised.
+                true => self.promises.count_for(link) > link.turns.granted.len(),
+                false => self.promises.next_for(link).is_some(),
+            }
     }
 }
 
@@ -256,7 +262,16 @@ impl Swarm {
     /// Gives turns while some are free (U1, U2).
     pub(super) fn grant_turns(&mut self) {
         let Some(torrent) = &self.torrent else { return };
-        if self.turns.open >= self.turns.depth
+        // Turns that wait for blocks fill nothing, and are given as long as
+        // nothing else waits to be sent: who promises more than the uplink
+        // carries is waited for by many, while others are idle.
+        let through = self.is_through();
+        let waiting = match through && self.server.waiting() == 0 {
+            true => torrent.promises.waiting().min(START_MOST),
+            false => 0,
+        };
+        let depth = self.turns.depth + waiting;
+        if self.turns.open >= depth
             || self.dispatch_is_on()
             || self.options.slots == 0
             || torrent.failed
@@ -273,7 +288,7 @@ impl Swarm {
                 && link.choked
                 && link.is_open()
                 && link.peer.have().count() < link.peer.have().len()
-                && torrent.is_of_use_to(link);
+                && torrent.is_of_use_to(link, through);
             if !fits {
                 continue;
             }
@@ -293,13 +308,13 @@ impl Swarm {
                 ));
             }
         }
-        let each = self.turns.depth.div_ceil(takers.max(1));
+        let each = depth.div_ceil(takers.max(1));
         ready.retain(|(_, open, ..)| *open < each);
         if self.merit.is_wary() && !self.chance.below(10).eq(&0) && ready.iter().any(|r| r.3) {
             ready.retain(|(_, _, _, given, _)| *given);
         }
         let redrawn = if self.turns.is_long() { REDRAWN } else { 0 };
-        while self.turns.open < self.turns.depth && !ready.is_empty() {
+        while self.turns.open < depth && !ready.is_empty() {
             // The needier of two by chance; the neediest of all would have
             // every giver run to the same peer.
             let mut draw = || {
@@ -321,7 +336,7 @@ impl Swarm {
             self.grant(conn, None);
             let again = match (&self.torrent, self.links.get(&conn)) {
                 (Some(torrent), Some(link)) => {
-                    link.turns.has_room(turn) && torrent.is_of_use_to(link)
+                    link.turns.has_room(turn) && torrent.is_of_use_to(link, through)
                 }
                 _ => false,
             };
@@ -357,6 +372,15 @@ impl Swarm {
             }
             _ => None,
         };
+        if let Some(piece) = soon.or(piece)
+            && self
+                .links
+                .get(&conn)
+                .is_some_and(|link| link.peer.have().is_empty())
+        {
+            // It may know no layer yet, and could not take the piece.
+            self.tell_proof(conn, piece);
+        }
         let grant = match soon {
             Some(piece) => turn::Message::Promise { bytes, piece },
             None => turn::Message::Grant { bytes, piece },
@@ -366,12 +390,13 @@ impl Swarm {
         self.alarm(now + ANSWER);
     }
 
-    pub(super) fn hear_turn(&mut self, conn: ConnId, payload: &[u8]) {
+    pub(super) fn hear_turn(&mut self, conn: ConnId, payload: &Bytes) {
         match turn::Message::read(payload) {
             Some(grant @ (turn::Message::Grant { .. } | turn::Message::Promise { .. })) => {
                 self.take_turn(conn, grant);
             }
             Some(turn::Message::Take { bytes }) => self.was_taken(conn, bytes),
+            Some(turn::Message::Proof { piece, hashes }) => self.hear_proof(conn, piece, &hashes),
             None => {}
         }
     }

@@ -71,6 +71,14 @@ enum Judgement {
     Divergent,
 }
 
+fn judge_leaves(right: &[Hash], leaves: &[Hash]) -> Judgement {
+    let (own, rest) = right.split_at(leaves.len().min(right.len()));
+    match own == leaves && rest.iter().all(|hash| *hash == [0; 32]) {
+        true => Judgement::Right,
+        false => Judgement::Wrong,
+    }
+}
+
 fn judge(geometry: &Geometry, piece: PieceIndex, digests: &Digests) -> Judgement {
     let right = |good: bool| {
         if good {
@@ -104,7 +112,7 @@ fn judge(geometry: &Geometry, piece: PieceIndex, digests: &Digests) -> Judgement
 }
 
 impl Swarm {
-    pub(super) fn written(&mut self, block: Block, result: Result<(), Failure>) {
+    pub(super) fn written(&mut self, block: Block, result: Result<Option<Hash>, Failure>) {
         let Some(torrent) = &mut self.torrent else {
             return;
         };
@@ -114,16 +122,11 @@ impl Swarm {
         let piece = block.piece;
         if let Some(partial) = torrent.partials.get_mut(&piece) {
             match result {
-                Ok(()) => {
+                Ok(leaf) => {
                     torrent.refusals = 0;
-                    if partial.wrote(block) && partial.phase == Phase::Filling {
-                        partial.phase = Phase::Hashing;
-                        self.outputs.push_back(Output::Hash {
-                            piece,
-                            sha1: torrent.geometry.has_v1(),
-                            leaves: torrent.geometry.has_v2(),
-                        });
-                    }
+                    partial.wrote(block, leaf);
+                    self.check_blocks(piece);
+                    self.hash_if_written(piece);
                 }
                 Err(failure) => {
                     partial.lost(block);
@@ -137,6 +140,23 @@ impl Swarm {
         }
     }
 
+    fn hash_if_written(&mut self, piece: PieceIndex) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        if let Some(partial) = torrent.partials.get_mut(&piece)
+            && partial.is_written()
+            && partial.phase == Phase::Filling
+        {
+            partial.phase = Phase::Hashing;
+            self.outputs.push_back(Output::Hash {
+                piece,
+                sha1: torrent.geometry.has_v1(),
+                leaves: torrent.geometry.has_v2(),
+            });
+        }
+    }
+
     pub(super) fn piece_hashed(&mut self, piece: PieceIndex, result: Result<Digests, Failure>) {
         let Some(torrent) = &mut self.torrent else {
             return;
@@ -144,6 +164,7 @@ impl Swarm {
         if torrent.have.has(piece.0) {
             // The right blocks of a piece that was wrong before.
             let leaves = result.map(|digests| digests.leaves).unwrap_or_default();
+            self.hashed_for_leaves(piece, &leaves);
             self.tell_leaves(piece, &leaves);
             self.catch(piece, &leaves);
             return;
@@ -161,7 +182,14 @@ impl Swarm {
                 return self.begin_anew(piece);
             }
         };
-        match judge(&torrent.geometry, piece, &digests) {
+        let judgement = match (torrent.leaves.of(piece), torrent.geometry.piece_hash(piece)) {
+            // The layer is still to be learnt, and the leaves were proven.
+            (Some(right), Some(PieceHash::V2(Layer::Unknown))) => {
+                judge_leaves(right, &digests.leaves)
+            }
+            _ => judge(&torrent.geometry, piece, &digests),
+        };
+        match judgement {
             Judgement::Right => self.piece_done(piece, &digests),
             Judgement::Wrong => self.piece_wrong(piece, digests),
             Judgement::Divergent => self.fail(Fault::Divergent { piece }),
@@ -179,7 +207,11 @@ impl Swarm {
             return;
         };
         let senders = partial.contributors();
-        if let [(conn, addr)] = senders[..] {
+        if partial.is_right(torrent.geometry.whole(piece)) {
+            // Every block was right when it came: the disk holds something
+            // else, and nobody is to blame.
+            self.begin_anew(piece);
+        } else if let [(conn, addr)] = senders[..] {
             // Nobody else had a hand in it.
             self.begin_anew(piece);
             self.condemn(conn, addr, piece);
@@ -252,6 +284,7 @@ impl Swarm {
         let is_sated = torrent.is_whole();
         let doubted = torrent.suspects.doubts(piece);
         self.event(Event::PieceDone(piece));
+        self.learn_leaves(piece, &digests.leaves);
         self.keep_promise(piece);
         for conn in self.conns() {
             let Some(link) = self.links.get_mut(&conn) else {

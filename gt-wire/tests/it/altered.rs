@@ -37,6 +37,8 @@ fn seeds() -> Vec<Vec<u8>> {
         b"d1:md11:ut_metadatai1ee13:metadata_sizei99ee".to_vec(),
         b"d8:msg_typei1e5:piecei0e10:total_sizei5eehello".to_vec(),
         vec![1; 18 + 64],
+        vec![4, 0, 2, 0, 0, 0, 0, 0, 7],
+        [&[5, 0, 0, 0, 7][..], &[9; 96]].concat(),
     ]
 }
 

@@ -9,7 +9,7 @@ use gt_wire::handshake::Handshake;
 use gt_wire::hashes::{HashSpan, LayerFetch, Tree};
 use gt_wire::message::Decoder;
 use gt_wire::metainfo::{Info, Metainfo};
-use gt_wire::{Magnet, PieceIndex, metadata};
+use gt_wire::{Magnet, PieceIndex, metadata, turn};
 
 /// Every reader takes at most what a stricter one takes; values lie inside.
 pub(crate) fn bencode(bytes: &[u8]) {
@@ -99,10 +99,13 @@ fn drain(parts: &[&[u8]]) -> Vec<String> {
     seen
 }
 
-/// Extension handshakes and parts of the info dictionary.
+/// Extension handshakes, parts of the info dictionary, and turns.
 pub(crate) fn metadata(bytes: &[u8]) {
     let _ = Extensions::read(bytes);
     let payload = Bytes::copy_from_slice(bytes);
+    if let Some(message) = turn::Message::read(&payload) {
+        assert_eq!(message.write(), payload);
+    }
     if let Ok(message) = metadata::Message::read(&payload)
         && message != metadata::Message::Unknown
     {

@@ -32,6 +32,7 @@ mod strangers;
 #[cfg(feature = "dht")]
 mod table;
 mod talk;
+mod through;
 mod traced;
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -129,7 +129,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => conn().prop_map(|conn| Input::Disconnected { conn }),
         2 => (0u64..20, 0usize..=BLOCK).prop_map(|(id, n)| Input::BlockRead { id: ReadId(id), result: Ok(vec![1; n].into()) }),
         1 => (0u64..20, failure()).prop_map(|(id, why)| Input::BlockRead { id: ReadId(id), result: Err(why) }),
-        2 => (block(), prop::option::of(failure())).prop_map(|(block, why)| Input::Written { block, result: why.map_or(Ok(()), Err) }),
+        2 => (block(), prop::option::of(failure())).prop_map(|(block, why)| Input::Written { block, result: why.map_or(Ok(None), Err) }),
         2 => (0u32..14, any::<bool>()).prop_map(|(p, some)| Input::PieceHashed {
             piece: PieceIndex(p),
             result: Ok(Digests { sha1: None, leaves: vec![[1; 32]; usize::from(some)] }),

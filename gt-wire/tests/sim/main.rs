@@ -19,6 +19,7 @@ mod pure;
 mod sources;
 mod stage;
 mod tables;
+mod through;
 mod topic;
 mod town;
 mod trouble;

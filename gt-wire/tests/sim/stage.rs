@@ -32,6 +32,8 @@ struct Ear {
     number: u8,
     /// Grants without an answer.
     grants: VecDeque<(u32, Option<PieceIndex>)>,
+    /// Hashes that it was told, and how many grants it had before.
+    proofs: Vec<(PieceIndex, Bytes, usize)>,
     messages: Vec<Message>,
 }
 
@@ -51,12 +53,18 @@ impl Stage {
     /// A swarm that has everything, or nothing, of some v1 pieces.
     pub fn new(pieces: usize, piece: usize, whole: bool) -> Self {
         let matter = Matter::v1(pieces * piece, piece);
-        let mut options = Options::new(PeerId([1; 20]), INFO, 5);
         let known = matter.known.clone();
-        options.content = Some(match whole {
+        let content = match whole {
             true => Content::whole(known),
             false => Content::new(known),
-        });
+        };
+        Self::with(matter, content)
+    }
+
+    /// A swarm with some of a torrent.
+    pub fn with(matter: Matter, content: Content) -> Self {
+        let mut options = Options::new(PeerId([1; 20]), INFO, 5);
+        options.content = Some(content);
         Self {
             swarm: Swarm::new(options),
             now: Duration::from_secs(1),
@@ -75,6 +83,7 @@ impl Stage {
             hello: HANDSHAKE,
             number: 0,
             grants: VecDeque::new(),
+            proofs: Vec::new(),
             messages: Vec::new(),
         };
         self.ears.insert(conn, ear);
@@ -126,8 +135,9 @@ impl Stage {
                     self.reads.push_back((id, block));
                     continue;
                 }
-                Output::Write { block, .. } => {
-                    let result = Ok(());
+                Output::Write { block, bytes } => {
+                    let right = self.matter.read(block) == bytes;
+                    let result = Ok(self.matter.leaf(block, right));
                     Input::Written { block, result }
                 }
                 Output::Hash { piece, .. } => {
@@ -163,6 +173,10 @@ impl Stage {
                     Some(turn::Message::Promise { bytes, piece }) => {
                         ear.grants.push_back((bytes, Some(piece)));
                     }
+                    Some(turn::Message::Proof { piece, hashes }) => {
+                        ear.proofs.push((piece, hashes, ear.grants.len()));
+                    }
+                    Some(turn::Message::Take { .. }) => {}
                     other => panic!("{other:?}"),
                 },
                 _ => {}
@@ -174,6 +188,19 @@ impl Stage {
     /// What a peer was granted and did not answer.
     pub fn grants(&self, conn: ConnId) -> &VecDeque<(u32, Option<PieceIndex>)> {
         &self.ears[&conn].grants
+    }
+
+    /// The hashes that a peer was told: of which piece, and how many grants it
+    /// had then.
+    pub fn proofs(&self, conn: ConnId) -> &[(PieceIndex, Bytes, usize)] {
+        &self.ears[&conn].proofs
+    }
+
+    /// A peer says something about turns.
+    pub fn turn(&mut self, conn: ConnId, message: &turn::Message) {
+        let id = self.ears[&conn].number;
+        let payload = message.write();
+        self.say(conn, Message::Extended { id, payload });
     }
 
     /// What a peer has heard.
@@ -198,9 +225,7 @@ impl Stage {
     pub fn take(&mut self, conn: ConnId, piece: PieceIndex, from: u32, bytes: u32) {
         let ear = self.ears.get_mut(&conn).unwrap();
         ear.grants.pop_front().unwrap();
-        let id = ear.number;
-        let payload = turn::Message::Take { bytes }.write();
-        self.say(conn, Message::Extended { id, payload });
+        self.turn(conn, &turn::Message::Take { bytes });
         for n in 0..bytes / BLOCK as u32 {
             let block = Block {
                 piece,

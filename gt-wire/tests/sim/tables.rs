@@ -104,9 +104,19 @@ fn small_crowds_of_every_kind() {
             small(plan);
             plan.sources = vec![(5e6, Nature::Honest), (2.5e6, Nature::Honest)];
         }),
+        row("25 ms, v2", 20, 0.60, 1.10, |plan| {
+            small(plan);
+            plan.latency = Duration::from_millis(25);
+            plan.v2 = true;
+        }),
         row("a fifth lies", 20, 0.40, 1.60, |plan| {
             small(plan);
             plan.liars = 0.2;
+        }),
+        row("a fifth lies, v2", 20, 0.60, 1.30, |plan| {
+            small(plan);
+            plan.liars = 0.2;
+            plan.v2 = true;
         }),
         row("loss and no way in", 20, 0.30, 1.60, |plan| {
             small(plan);
@@ -154,6 +164,33 @@ fn tables() {
         row("100 leaving", 100, 0.91, 1.05, |p| p.leave = true),
         row("100 at 25 ms", 100, 0.92, 1.05, |p| p.latency = millis(25)),
         row("100 at 50 ms", 100, 0.77, 1.05, |p| p.latency = millis(50)),
+        row("8, v2", 8, 0.97, 1.05, |p| p.v2 = true),
+        row("100, v2", 100, 0.95, 1.05, |p| p.v2 = true),
+        row("1000, v2", 1000, 0.92, 1.05, |p| p.v2 = true),
+        row("100 uneven, v2", 100, 0.90, 1.05, |p| {
+            p.uplinks = uneven.clone();
+            p.v2 = true;
+        }),
+        row("100 free riders 20, v2", 100, 0.94, 1.10, |p| {
+            p.free_riders = 0.2;
+            p.v2 = true;
+        }),
+        row("100 stock 30, v2", 100, 0.86, 1.05, |p| {
+            p.stock = 0.3;
+            p.v2 = true;
+        }),
+        row("100 leaving, v2", 100, 0.91, 1.05, |p| {
+            p.leave = true;
+            p.v2 = true;
+        }),
+        row("100 at 25 ms, v2", 100, 0.92, 1.05, |p| {
+            p.latency = millis(25);
+            p.v2 = true;
+        }),
+        row("100 at 50 ms, v2", 100, 0.77, 1.05, |p| {
+            p.latency = millis(50);
+            p.v2 = true;
+        }),
         row("100 liars 20", 100, 0.80, 1.50, |p| p.liars = 0.2),
         row("100 liars 20, v2", 100, 0.80, 1.50, |p| {
             p.liars = 0.2;

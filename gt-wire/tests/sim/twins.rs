@@ -108,7 +108,7 @@ impl Pair {
                     self.put(DISK, n, Input::BlockRead { id, result });
                 }
                 Output::Write { block, .. } => {
-                    let result = Ok(());
+                    let result = Ok(None);
                     self.put(Duration::ZERO, n, Input::Written { block, result });
                 }
                 Output::Hash { piece, .. } => {

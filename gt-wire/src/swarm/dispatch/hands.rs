@@ -26,6 +26,9 @@ impl Swarm {
     /// Hands out pieces that nobody has, while there is room (O1, O2).
     pub(in crate::swarm) fn dispatch_go(&mut self) {
         self.dispatch.window = self.dispatch.window.max(self.least_window());
+        if self.dispatch.on {
+            self.prepare_leaves();
+        }
         while self.dispatch.on && self.dispatch.under_way.len() < self.dispatch.window {
             let Some(piece) = self.dispatch.unsent.pop() else {
                 return;
