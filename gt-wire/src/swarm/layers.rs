@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gt_vfs::content::BLOCK;
+use gt_vfs::content::{BLOCK, Hash};
 
 use super::Swarm;
 use super::input::ConnId;
@@ -71,6 +71,11 @@ impl Layers {
             }
         }
         layers
+    }
+
+    /// Tells whether every layer that is needed is known.
+    pub(super) fn are_whole(&self) -> bool {
+        self.fetches.is_empty()
     }
 
     /// Tells whether hashes without which pieces cannot be judged are on
@@ -163,18 +168,32 @@ impl Swarm {
                 }
             }
         }
+        self.learn_layers(whole);
+    }
+
+    /// Takes in whole layers: what they tell of can be asked for, and what was
+    /// verified without them can be verified again after a restart.
+    pub(super) fn learn_layers(&mut self, whole: Vec<(FileIndex, Vec<Hash>)>) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
         let mut learnt = BTreeSet::new();
+        let mut done = Vec::new();
         for (file, layer) in whole {
             torrent.layers.fetches.remove(&file);
             if torrent.geometry.learn_layer(file, layer) {
                 learnt.insert(file);
-                for piece in torrent.geometry.pieces_of(file) {
-                    torrent.offer(PieceIndex(piece));
+                for piece in torrent.geometry.pieces_of(file).map(PieceIndex) {
+                    torrent.offer(piece);
+                    done.extend(torrent.leaves.is_claimed(piece).then_some(piece));
                 }
             }
         }
         for file in &learnt {
             self.event(Event::LayerLearnt(*file));
+        }
+        for piece in done {
+            self.event(Event::PieceDone(piece));
         }
         self.ask_layers();
         if !learnt.is_empty() {

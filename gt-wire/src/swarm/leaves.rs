@@ -22,6 +22,10 @@
 //! (0.905 for 0.904), whole pieces before promised ones that are rarer (0.903
 //! for 0.909), at least 12 turns all the time (0.905 for 0.907).
 //!
+//! A newcomer takes such a piece before it knows the layer. Should whoever knows
+//! it be gone, those who have pieces prove them to each other, and all pieces
+//! together make the layer again.
+//!
 //! A block that differs from its leaf ends where it came in, and so does the
 //! connection that it came by.
 
@@ -32,11 +36,11 @@ use gt_vfs::content::{BLOCK, Hash, merkle};
 
 use super::Swarm;
 use super::input::ConnId;
-use super::output::{Output, Reason};
+use super::output::{Event, Output, Reason};
 use super::pieces::Phase;
 use super::proof::span_of;
 use super::torrent::Torrent;
-use crate::geometry::{Layer, PieceHash, PieceIndex};
+use crate::geometry::{FileIndex, Layer, PieceHash, PieceIndex};
 use crate::message::Message;
 use crate::turn;
 
@@ -59,6 +63,9 @@ pub(super) struct Leaves {
     order: VecDeque<PieceIndex>,
     /// Pieces that we have and are hashing for their leaves.
     hashing: BTreeSet<PieceIndex>,
+    /// Pieces that are here while their layer is not: nobody is told that they
+    /// are on the disk, since after a restart nothing would prove them.
+    unclaimed: BTreeSet<PieceIndex>,
 }
 
 #[derive(Debug)]
@@ -79,6 +86,11 @@ impl Leaves {
     /// Returns the leaves of a piece, as many as its tree is wide.
     pub(super) fn of(&self, piece: PieceIndex) -> Option<&[Hash]> {
         self.known.get(&piece).map(|known| &known.leaves[..])
+    }
+
+    /// Tells whether a piece waited for its layer, which has come.
+    pub(super) fn is_claimed(&mut self, piece: PieceIndex) -> bool {
+        self.unclaimed.remove(&piece)
     }
 
     pub(super) fn forget(&mut self, conn: ConnId) {
@@ -109,9 +121,10 @@ impl Torrent {
             return true;
         }
         if self.leaves.known.len() >= MOST {
-            // Without its leaves a piece under way could not be judged.
-            let (have, order) = (&self.have, &self.leaves.order);
-            let Some(at) = order.iter().position(|piece| have.has(piece.0)) else {
+            // Without its leaves a piece under way could not be judged, nor one
+            // whose layer lacks be proven to others.
+            let dispensable = |piece: &PieceIndex| self.is_proven_without_leaves(*piece);
+            let Some(at) = self.leaves.order.iter().position(dispensable) else {
                 return false;
             };
             if let Some(old) = self.leaves.order.remove(at) {
@@ -131,12 +144,34 @@ impl Torrent {
         true
     }
 
-    /// Drops leaves of which nobody can be told.
+    /// Tells whether we have a piece, and what proves it but its leaves.
+    fn is_proven_without_leaves(&self, piece: PieceIndex) -> bool {
+        self.have.has(piece.0) && self.knows_hash(piece)
+    }
+
+    /// Drops leaves that are not needed while there is nobody to tell.
     pub(super) fn drop_leaves(&mut self) {
-        let have = &self.have;
-        self.leaves.known.retain(|piece, _| !have.has(piece.0));
-        self.leaves.order.retain(|piece| !have.has(piece.0));
+        let kept = std::mem::take(&mut self.leaves.order);
+        for piece in kept {
+            if self.is_proven_without_leaves(piece) {
+                self.leaves.known.remove(&piece);
+            } else {
+                self.leaves.order.push_back(piece);
+            }
+        }
         self.leaves.hashing.clear();
+    }
+
+    /// Makes the layer of a piece's file where all of its pieces are proven by
+    /// their leaves.
+    fn layer_of_leaves(&self, piece: PieceIndex) -> Option<(FileIndex, Vec<Hash>)> {
+        let (file, _) = self.geometry.tree_of(piece)?;
+        let pieces = self.geometry.pieces_of(file).map(PieceIndex);
+        let node = |piece| {
+            let leaves = self.leaves.of(piece)?;
+            Some(merkle(leaves, leaves.len(), [0; 32]))
+        };
+        Some((file, pieces.map(node).collect::<Option<_>>()?))
     }
 
     /// Checks what a peer says of a piece's blocks; `None` where that cannot be
@@ -208,8 +243,9 @@ impl Swarm {
         if link.peer.have().has(piece.0) {
             return;
         }
-        // Who has no piece may know no layer.
-        let is_new = link.peer.have().is_empty();
+        // Who has no piece may know no layer, and whoever has some neither, if
+        // we do not.
+        let is_new = link.peer.have().is_empty() || !torrent.knows_hash(piece);
         let uncles = match torrent.leaves.known.get(&piece) {
             Some(known) if is_new && known.uncles.is_empty() => self.uncles(piece),
             _ => Bytes::new(),
@@ -234,6 +270,46 @@ impl Swarm {
         let hashes = hashes.freeze();
         let payload = turn::Message::Proof { piece, hashes }.write();
         self.say(conn, Message::Extended { id, payload });
+    }
+
+    /// Tells a peer what it needs to take the piece that it is granted or,
+    /// where our own layer lacks, some of those that we have.
+    pub(super) fn prove_to(&mut self, conn: ConnId, piece: Option<PieceIndex>) {
+        let (Some(torrent), Some(link)) = (&self.torrent, self.links.get(&conn)) else {
+            return;
+        };
+        let have = link.peer.have();
+        let pieces: Vec<PieceIndex> = match piece {
+            Some(piece) if have.is_empty() || !torrent.knows_hash(piece) => vec![piece],
+            None if !torrent.layers.are_whole() => {
+                let untold = torrent.leaves.known.iter().filter(|(piece, known)| {
+                    torrent.have.has(piece.0)
+                        && !have.has(piece.0)
+                        && !torrent.knows_hash(**piece)
+                        && !known.told.contains(&conn)
+                });
+                untold.map(|(piece, _)| *piece).take(AHEAD).collect()
+            }
+            _ => return,
+        };
+        for piece in pieces {
+            self.tell_proof(conn, piece);
+        }
+    }
+
+    /// A piece is here: says so to the caller, or waits until its layer is
+    /// here too.
+    pub(super) fn claim(&mut self, piece: PieceIndex) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        if torrent.knows_hash(piece) {
+            return self.event(Event::PieceDone(piece));
+        }
+        torrent.leaves.unclaimed.insert(piece);
+        if let Some(made) = torrent.layer_of_leaves(piece) {
+            self.learn_layers(vec![made]);
+        }
     }
 
     /// Returns the uncles of a piece up to the root; none where the layer is

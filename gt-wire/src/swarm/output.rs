@@ -148,7 +148,9 @@ pub struct Totals {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A piece was verified and is on the disk; a resume file may say so.
+    /// A piece was verified and is on the disk; a resume file may say so. A
+    /// piece that was proven by itself before its piece layer was known is told
+    /// of when the layer is: after a restart nothing else would prove it.
     PieceDone(PieceIndex),
     /// A piece did not have its hash; its blocks are asked for again.
     PieceFailed(PieceIndex),

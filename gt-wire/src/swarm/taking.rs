@@ -41,7 +41,8 @@ impl Swarm {
         }
         let proves = handed || link.proves;
         let proven = piece.is_some_and(|piece| torrent.leaves.has(piece));
-        let learns = torrent.layers.are_learnt_soon() && !proven;
+        // Unless something is on offer that was proven by itself.
+        let learns = torrent.layers.are_learnt_soon() && !proven && torrent.picker.is_empty();
         if let Some(link) = self.links.get_mut(&conn)
             && learns
             && link.turns.held.len() < HELD

@@ -116,17 +116,19 @@ impl Torrent {
             .sum()
     }
 
+    /// Tells whether a piece's hash is known, by the torrent or its layer.
+    pub(super) fn knows_hash(&self, piece: PieceIndex) -> bool {
+        !matches!(
+            self.geometry.piece_hash(piece),
+            Some(PieceHash::V2(Layer::Unknown)) | None
+        )
+    }
+
     /// Puts a piece on offer if it lacks, is not begun, and can be verified:
     /// bytes that cannot be judged are not asked for.
     pub(super) fn offer(&mut self, piece: PieceIndex) {
-        let known = !matches!(
-            self.geometry.piece_hash(piece),
-            Some(PieceHash::V2(Layer::Unknown)) | None
-        );
-        if (known || self.leaves.has(piece))
-            && self.lacks(piece.0)
-            && !self.partials.contains_key(&piece)
-        {
+        let known = self.knows_hash(piece) || self.leaves.has(piece);
+        if known && self.lacks(piece.0) && !self.partials.contains_key(&piece) {
             self.picker.open(piece);
         }
     }

@@ -372,15 +372,7 @@ impl Swarm {
             }
             _ => None,
         };
-        if let Some(piece) = soon.or(piece)
-            && self
-                .links
-                .get(&conn)
-                .is_some_and(|link| link.peer.have().is_empty())
-        {
-            // It may know no layer yet, and could not take the piece.
-            self.tell_proof(conn, piece);
-        }
+        self.prove_to(conn, soon.or(piece));
         let grant = match soon {
             Some(piece) => turn::Message::Promise { bytes, piece },
             None => turn::Message::Grant { bytes, piece },

@@ -283,8 +283,8 @@ impl Swarm {
             .saturating_sub(u64::from(torrent.geometry.piece_len(piece)));
         let is_sated = torrent.is_whole();
         let doubted = torrent.suspects.doubts(piece);
-        self.event(Event::PieceDone(piece));
         self.learn_leaves(piece, &digests.leaves);
+        self.claim(piece);
         self.keep_promise(piece);
         for conn in self.conns() {
             let Some(link) = self.links.get_mut(&conn) else {

@@ -10,7 +10,7 @@ use gt_wire::extended::Extensions;
 use gt_wire::handshake::{Abilities, Handshake};
 use gt_wire::message::{Decoder, Message};
 use gt_wire::simulator::Matter;
-use gt_wire::swarm::{ConnId, Content, Input, Options, Output, ReadId};
+use gt_wire::swarm::{ConnId, Content, Event, Input, Options, Output, ReadId};
 use gt_wire::{Block, InfoHash, PeerId, PieceIndex, Swarm, turn};
 
 const HANDSHAKE: usize = 68;
@@ -47,6 +47,8 @@ pub struct Stage {
     pub hashing: Vec<PieceIndex>,
     /// Who was thrown out.
     pub gone: Vec<ConnId>,
+    /// Pieces that were said to be here.
+    pub done: Vec<PieceIndex>,
 }
 
 impl Stage {
@@ -73,6 +75,7 @@ impl Stage {
             reads: VecDeque::new(),
             hashing: Vec::new(),
             gone: Vec::new(),
+            done: Vec::new(),
         }
     }
 
@@ -146,6 +149,10 @@ impl Stage {
                 }
                 Output::Disconnect { conn, .. } => {
                     self.gone.push(conn);
+                    continue;
+                }
+                Output::Event(Event::PieceDone(piece)) => {
+                    self.done.push(piece);
                     continue;
                 }
                 _ => continue,

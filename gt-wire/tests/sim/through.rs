@@ -320,6 +320,56 @@ fn a_newcomer_takes_a_piece_before_it_knows_the_layer() {
     assert_eq!(heard_of(&stage, STOCK), 1);
 }
 
+/// Fetches a piece by its proof alone.
+fn fetch_proven(stage: &mut Stage, piece: PieceIndex) {
+    let hashes = proof(&stage.matter, piece);
+    prove(stage, piece, hashes);
+    hand(stage, piece);
+    for block in stage.asked(GIVER) {
+        give(stage, block, true);
+    }
+    hashed(stage, true);
+}
+
+/// Who knew the layer may be gone before anybody learnt it.
+#[test]
+fn what_was_taken_without_the_layer_is_proven_to_others_who_lack_it() {
+    let matter = matter();
+    let roots = matter.roots.clone();
+    let mut stage = middle(matter, Content::new(roots));
+    stage.say(TAKER, Message::Have(PieceIndex(2)));
+    fetch_proven(&mut stage, PIECE);
+    let conn = GIVER;
+    stage.handle(Input::Disconnected { conn });
+    stage.pass(Duration::from_secs(1));
+    let told = proof(&stage.matter, PIECE);
+    let [(PIECE, hashes, _)] = stage.proofs(TAKER) else {
+        panic!("{:?}", stage.proofs(TAKER));
+    };
+    assert_eq!(*hashes, told);
+    assert!(!stage.grants(TAKER).is_empty());
+    assert_eq!(heard_of(&stage, TAKER), 1);
+    assert_eq!(stage.done, [], "after a restart nothing would prove it");
+}
+
+#[test]
+fn pieces_that_are_proven_one_by_one_make_the_layer() {
+    let matter = Matter::v2(&[PIECES * BLOCKS * BLOCK - 99], BLOCKS * BLOCK);
+    let roots = matter.roots.clone();
+    let mut stage = middle(matter, Content::new(roots));
+    let all: Vec<PieceIndex> = (0..PIECES as u32).map(PieceIndex).collect();
+    for piece in &all {
+        assert_eq!(stage.done, []);
+        fetch_proven(&mut stage, *piece);
+    }
+    assert_eq!(stage.done, all);
+    let (tree, _) = span(&stage.matter, PIECE);
+    let asked = tree.requests()[0];
+    stage.say(STOCK, Message::HashRequest(asked));
+    let answered = |m: &Message| matches!(m, Message::Hashes { span, .. } if *span == asked);
+    assert_eq!(stage.heard(STOCK, answered), 1);
+}
+
 /// The origin tells the leaves of what it hands out, once it has hashed that.
 #[test]
 fn an_origin_tells_the_leaves_of_what_it_hands_out() {
