@@ -13,6 +13,7 @@ mod object;
 mod pass;
 mod refs;
 mod resolve;
+mod spare;
 mod table;
 
 pub use entries::Entries;

@@ -4,6 +4,7 @@
 //! It never looks back and keeps no bytes but those of the object at hand, so
 //! that it can run while the pack is still on its way.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use gt_vfs::ObjectFormat;
@@ -32,7 +33,7 @@ pub(super) enum Content<'a> {
     /// A delta; its bytes, if they are few.
     Delta(Option<&'a [u8]>),
     /// The bytes of an object.
-    Whole(Kind, Vec<u8>),
+    Whole(Kind, Cow<'a, [u8]>),
     /// An object that was hashed as it came.
     Streamed(Kind, ObjectId),
 }
@@ -338,13 +339,23 @@ impl Front {
 
     fn end_entry(&mut self, end: u64, sink: &mut Sink<'_>) -> Result<(), Error> {
         let last = self.body.filled;
-        self.flush()?;
+        // Most objects never leave the memory of the inflater.
+        let is_small = last as u64 == self.body.entry.header.size;
+        if !(is_small && matches!(self.body.kind, BodyKind::Whole(_))) {
+            self.flush()?;
+        }
         let body = &mut self.body;
         let mut entry = body.entry;
         entry.crc32 = std::mem::take(&mut body.crc).finalize();
         let kind = std::mem::replace(&mut body.kind, BodyKind::Delta(None));
         let content = match kind {
-            BodyKind::Whole(kind) => Content::Whole(kind, std::mem::take(&mut body.out)),
+            BodyKind::Whole(kind) => Content::Whole(
+                kind,
+                match is_small {
+                    true => Cow::Borrowed(self.inflater.filled(last)),
+                    false => Cow::Owned(std::mem::take(&mut body.out)),
+                },
+            ),
             BodyKind::Streamed(kind, hasher) => Content::Streamed(kind, hasher.finish()?),
             BodyKind::Delta(sizes) => {
                 if let (EntryKind::RefDelta(base), Some(sizes)) = (entry.header.kind, sizes) {
@@ -354,8 +365,7 @@ impl Front {
                 *results = results.saturating_add(entry.result);
                 self.check_inflated()?;
                 // All of it, unless the inflater was emptied before.
-                let whole = last as u64 == entry.header.size;
-                Content::Delta(whole.then(|| self.inflater.filled(last)))
+                Content::Delta(is_small.then(|| self.inflater.filled(last)))
             }
         };
         sink(entry, content)?;
@@ -434,7 +444,7 @@ mod tests {
                 front
                     .push(piece, &mut |entry, content| {
                         if let Content::Whole(kind, bytes) = content {
-                            seen.push((entry.offset, kind, bytes));
+                            seen.push((entry.offset, kind, bytes.into_owned()));
                         }
                         Ok(())
                     })

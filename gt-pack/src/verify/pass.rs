@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use gt_vfs::{ObjectFormat, ObjectId};
 
-use super::batch::Batch;
+use super::batch::{Batch, Hands};
 use super::front::{Content, Front, Inflated, RawEntry};
 use super::kept::Kept;
 use super::names::{Named, Names, lock};
 use super::resolve::show;
 use super::table::Rows;
 use super::{Error, Progress, Stage, Visitor};
-use crate::hash;
 use crate::kind::Kind;
 use crate::limits::Limits;
 
@@ -89,6 +88,8 @@ pub(super) struct Taker {
     limits: Limits,
     rows: Rows,
     batch: Batch,
+    /// Entries for whose names there is room.
+    room: usize,
     /// What deltas make was compared with what is allowed when they came.
     is_exact: bool,
 }
@@ -100,6 +101,7 @@ impl Taker {
             limits: limits.clone(),
             rows: Rows::new(format),
             batch: Batch::default(),
+            room: 0,
             is_exact: length.is_some(),
         }
     }
@@ -116,11 +118,14 @@ impl Taker {
             limits,
             rows,
             batch,
+            room,
             is_exact,
         } = self;
         front.push(bytes, &mut |entry: RawEntry, content| {
             let place = rows.push(&entry, limits)?;
-            namer.names.grow(rows.len());
+            if rows.len() > *room {
+                *room = namer.names.grow(rows.len());
+            }
             match content {
                 Content::Delta(Some(bytes)) => {
                     let base = rows.base_before(place);
@@ -141,7 +146,7 @@ impl Taker {
                 Content::Whole(kind, bytes) => batch.whole(place, kind, bytes),
             }
             if batch.is_full(place) {
-                full(std::mem::take(batch));
+                full(std::mem::replace(batch, namer.empty()));
             }
             Ok(())
         })
@@ -181,6 +186,9 @@ pub(super) struct Namer<'a> {
     visitor: &'a dyn Visitor,
     names: Names,
     kept: Mutex<Kept>,
+    /// What is at work no longer.
+    hands: Mutex<Vec<Hands>>,
+    empty: Mutex<Vec<Batch>>,
     fault: Mutex<Option<Error>>,
     failed: AtomicBool,
     running: AtomicUsize,
@@ -194,6 +202,8 @@ impl<'a> Namer<'a> {
             visitor,
             names: Names::new(format),
             kept: Mutex::default(),
+            hands: Mutex::default(),
+            empty: Mutex::default(),
             fault: Mutex::default(),
             failed: AtomicBool::new(false),
             running: AtomicUsize::new(0),
@@ -201,20 +211,28 @@ impl<'a> Namer<'a> {
     }
 
     /// Names objects; a fault is kept for the end.
-    pub(super) fn name(&self, batch: Batch) {
-        let mut namer = hash::Namer::new(self.format);
+    pub(super) fn name(&self, mut batch: Batch) {
+        let hands = lock(&self.hands).pop();
+        let mut hands = hands.unwrap_or_else(|| Hands::new(self.format));
         let mut left = |place, bytes: &[u8]| lock(&self.kept).put(place, bytes);
-        let named = batch.name(
-            &mut namer,
+        let named = hands.name(
+            &mut batch,
             &self.names,
             self.visitor,
             self.waiting,
             &mut left,
         );
+        lock(&self.hands).push(hands);
+        lock(&self.empty).push(batch);
         if let Err(fault) = named {
             self.failed.store(true, Ordering::Relaxed);
             lock(&self.fault).get_or_insert(fault);
         }
+    }
+
+    /// Returns a batch with nothing in it.
+    fn empty(&self) -> Batch {
+        lock(&self.empty).pop().unwrap_or_default()
     }
 
     /// Tells whether an object was refused.
