@@ -1,16 +1,20 @@
 //! Reads a whole pack once: every entry inflated, every delta resolved, every
 //! object named, the trailer compared.
 
+mod ahead;
 mod batch;
 mod columns;
+mod early;
 mod entries;
 mod finish;
 mod front;
 mod incoming;
+mod inflated;
 mod kept;
 mod names;
 mod object;
 mod pass;
+mod raw;
 mod refs;
 mod resolve;
 mod spare;
@@ -234,7 +238,15 @@ pub fn pack(
         at += read as u64;
         Ok(read)
     };
-    let pass = pass::read(&mut next, Some(length), format, limits, visitor, progress)?;
+    let pass = pass::read(
+        &mut next,
+        true,
+        Some(length),
+        format,
+        limits,
+        visitor,
+        progress,
+    )?;
     finish::finish(pass, source, format, limits, bases, visitor, progress)
 }
 

@@ -14,16 +14,18 @@ use super::spare::Spare;
 use super::{Error, Visitor};
 use crate::delta::apply;
 use crate::hash::Namer;
+use crate::inflate::SCRATCH;
 use crate::kind::Kind;
 
 /// Entries to be named together, in the order of the pack.
-#[derive(Default)]
 pub(super) struct Batch {
     items: Vec<Item>,
     /// Bytes of small objects and of all deltas, one after the other.
     bytes: Vec<u8>,
     /// Bytes of all others.
     large: usize,
+    /// Bytes that are hashed for it, about.
+    work: u64,
 }
 
 struct Item {
@@ -52,16 +54,33 @@ struct Waiting {
 /// Bytes, and objects, of one batch.
 const BYTES: usize = 1 << 20;
 const OBJECTS: usize = 1024;
+/// The bytes and the last object that is no large one.
+const ROOM: usize = BYTES + SCRATCH;
 /// Entries from the first of a batch to its last.
 const SPAN: u32 = 16 * 1024;
+/// What an object costs beside its bytes, as if it had so many more.
+const EACH: u64 = 512;
 /// Bytes that the objects of a batch may take while it is worked on, and the
 /// largest object that deltas make here.
 const HELD: u64 = 8 << 20;
 const LARGEST: u64 = 1 << 20;
 
+impl Default for Batch {
+    /// Returns a batch with nothing in it, and room for what one has as a rule.
+    fn default() -> Self {
+        Self {
+            items: Vec::with_capacity(OBJECTS),
+            bytes: Vec::with_capacity(ROOM),
+            large: 0,
+            work: 0,
+        }
+    }
+}
+
 impl Batch {
     /// Takes a whole object.
     pub(super) fn whole(&mut self, place: u32, kind: Kind, content: Cow<'_, [u8]>) {
+        self.work += content.len() as u64;
         let what = match content {
             Cow::Borrowed(content) => What::Whole(kind, self.keep(content)),
             Cow::Owned(content) => {
@@ -87,6 +106,7 @@ impl Batch {
             return false;
         };
         self.items[base].users += 1;
+        self.work += result;
         let bytes = self.keep(bytes);
         let what = What::Delta(Waiting {
             offset,
@@ -106,14 +126,21 @@ impl Batch {
 
     fn add(&mut self, place: u32, what: What) {
         let users = 0;
+        self.work += EACH;
         self.items.push(Item { place, users, what });
     }
 
+    /// Returns about how much work it is, in bytes.
+    pub(super) fn work(&self) -> u64 {
+        self.work
+    }
+
     /// Tells whether the batch ends with the entry at `place`, whether it took
-    /// that or not.
-    pub(super) fn is_full(&self, place: u32) -> bool {
+    /// that or not, or because it is more work than `most`.
+    pub(super) fn is_full(&self, place: u32, most: u64) -> bool {
         let first = self.items.first();
-        self.bytes.len() + self.large >= BYTES
+        self.work >= most
+            || self.bytes.len() + self.large >= BYTES
             || self.items.len() >= OBJECTS
             || first.is_some_and(|first| place - first.place >= SPAN)
     }
@@ -122,8 +149,7 @@ impl Batch {
         self.items.clear();
         self.bytes.clear();
         self.large = 0;
-        // One object that was far larger than a batch leaves no trace.
-        self.bytes.shrink_to(2 * BYTES);
+        self.work = 0;
     }
 }
 

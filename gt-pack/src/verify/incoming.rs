@@ -39,7 +39,7 @@ pub fn stream(
         keep(&buffer[..read])?;
         Ok(read)
     };
-    let pass = pass::read(&mut next, length, format, limits, visitor, progress)?;
+    let pass = pass::read(&mut next, false, length, format, limits, visitor, progress)?;
     finish::finish(pass, source, format, limits, bases, visitor, progress)
 }
 
@@ -84,7 +84,7 @@ impl<'a> Incoming<'a> {
         }
         let namer = &self.namer;
         let mut full = |batch| namer.name(batch);
-        self.fault = self.taker.push(bytes, namer, &mut full).err();
+        self.fault = self.taker.push(bytes, None, namer, &mut full).err();
         self.fault.is_none() && !self.namer.has_failed()
     }
 

@@ -1,15 +1,20 @@
 //! The first pass: the front on one thread, the naming of whole objects on
-//! the others.
+//! the others, which look for entries ahead of the front when they have time.
 
-use std::sync::Mutex;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use gt_vfs::{ObjectFormat, ObjectId};
 
+use super::ahead::{Part, Scouts};
 use super::batch::{Batch, Hands};
-use super::front::{Content, Front, Inflated, RawEntry};
+use super::early::Early;
+use super::front::Front;
+use super::inflated::Inflated;
 use super::kept::Kept;
 use super::names::{Named, Names, lock};
+use super::raw::{Content, RawEntry};
 use super::resolve::show;
 use super::table::Rows;
 use super::{Error, Progress, Stage, Visitor};
@@ -27,14 +32,19 @@ pub(super) struct Pass {
 }
 
 /// Bytes read at a time.
-const STEP: usize = 256 << 10;
+const STEP: usize = 128 << 10;
 
 /// Reads bytes into the front of the buffer: 0 at the end.
 pub(super) type Next<'a> = dyn FnMut(&mut [u8]) -> std::io::Result<usize> + 'a;
 
-/// Reads a pack of `length` bytes, if that is known, in order.
+/// Parts of a pack that are read ahead at most.
+const WINDOW: usize = 16;
+
+/// Reads a pack of `length` bytes, if that is known, in order. Where it
+/// `is_whole` nobody waits for bytes, and parts are read ahead.
 pub(super) fn read(
     next: &mut Next<'_>,
+    is_whole: bool,
     length: Option<u64>,
     format: ObjectFormat,
     limits: &Limits,
@@ -43,18 +53,40 @@ pub(super) fn read(
 ) -> Result<Pass, Error> {
     let mut taker = Taker::new(format, limits, length);
     let namer = Namer::new(format, limits, visitor);
-    let most = 2 * rayon::current_num_threads();
+    let scouts = Scouts::new(format, limits);
+    let threads = rayon::current_num_threads();
+    let most = 2 * threads;
+    let window = match is_whole && threads > 1 {
+        true => threads.min(WINDOW),
+        false => 0,
+    };
     let outcome = rayon::in_place_scope(|scope| -> Result<(), Error> {
-        let mut at = 0;
-        let mut buffer = vec![0; STEP];
+        let mut parts = VecDeque::new();
+        let mut reader = Reader::new(next);
         loop {
-            let read = match next(&mut buffer) {
-                Ok(0) => break,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                other => other?,
+            while parts.len() <= window
+                && let Some(part) = reader.next()?
+            {
+                let part = Arc::new(part);
+                if !parts.is_empty() {
+                    // The front may be done with it before its turn comes.
+                    let (part, scouts) = (Arc::downgrade(&part), &scouts);
+                    scope.spawn(move |_| {
+                        if let Some(part) = part.upgrade() {
+                            scouts.look(&part);
+                        }
+                    });
+                }
+                parts.push_back(part);
+            }
+            let Some(part) = parts.pop_front() else {
+                break;
             };
-            at += read as u64;
-            taker.push(&buffer[..read], &namer, &mut |full| {
+            if let Some(length) = length.filter(|_| window > 0) {
+                taker.share.at(part.offset, length, threads);
+            }
+            let early = part.take();
+            taker.push(&part.bytes, early.as_ref(), &namer, &mut |full| {
                 // Nobody waits here: when the others are behind, this
                 // thread helps, which also bounds what lies in memory.
                 if namer.running.load(Ordering::Relaxed) < most {
@@ -71,6 +103,9 @@ pub(super) fn read(
             if namer.failed.load(Ordering::Relaxed) {
                 return Ok(());
             }
+            scouts.give(early);
+            let at = part.offset + part.bytes.len() as u64;
+            reader.give(Arc::into_inner(part));
             let total = length.unwrap_or(at);
             if progress.at(Stage::Reading, at, total).is_break() {
                 return Err(Error::Stopped);
@@ -82,6 +117,74 @@ pub(super) fn read(
     taker.finish(namer, outcome)
 }
 
+/// Reads the parts of a pack.
+struct Reader<'a, 'b> {
+    next: &'a mut Next<'b>,
+    offset: u64,
+    /// Memory for the next part.
+    spare: Vec<Vec<u8>>,
+}
+
+impl<'a, 'b> Reader<'a, 'b> {
+    fn new(next: &'a mut Next<'b>) -> Self {
+        Self {
+            next,
+            offset: 0,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Returns the next part; `None` at the end.
+    fn next(&mut self) -> std::io::Result<Option<Part>> {
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.resize(STEP, 0);
+        let read = loop {
+            match (self.next)(&mut bytes) {
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        bytes.truncate(read);
+        let offset = self.offset;
+        self.offset += read as u64;
+        Ok((read > 0).then(|| Part::new(offset, bytes)))
+    }
+
+    /// Takes back a part that is done with, unless somebody still has it.
+    fn give(&mut self, part: Option<Part>) {
+        self.spare.extend(part.map(|part| part.bytes));
+    }
+}
+
+/// How much work one batch is: less and less towards the end of a pack, so
+/// that all threads are done at the same time.
+struct Share {
+    /// Work that was handed out.
+    work: u64,
+    most: u64,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self {
+            work: 0,
+            most: u64::MAX,
+        }
+    }
+}
+
+impl Share {
+    /// Looks how far it is to the end of a pack of `length` bytes.
+    fn at(&mut self, at: u64, length: u64, threads: usize) {
+        /// The smallest share that is worth its while.
+        const LEAST: u64 = 1 << 20;
+        let left =
+            u128::from(self.work) * u128::from(length.saturating_sub(at)) / u128::from(at.max(1));
+        let share = u64::try_from(left / (4 * threads) as u128).unwrap_or(u64::MAX);
+        self.most = share.max(LEAST);
+    }
+}
+
 /// Cuts bytes into entries and gathers objects to be named.
 pub(super) struct Taker {
     front: Front,
@@ -90,6 +193,7 @@ pub(super) struct Taker {
     batch: Batch,
     /// Entries for whose names there is room.
     room: usize,
+    share: Share,
     /// What deltas make was compared with what is allowed when they came.
     is_exact: bool,
 }
@@ -102,6 +206,7 @@ impl Taker {
             rows: Rows::new(format),
             batch: Batch::default(),
             room: 0,
+            share: Share::default(),
             is_exact: length.is_some(),
         }
     }
@@ -110,6 +215,7 @@ impl Taker {
     pub(super) fn push(
         &mut self,
         bytes: &[u8],
+        early: Option<&Early>,
         namer: &Namer<'_>,
         full: &mut dyn FnMut(Batch),
     ) -> Result<(), Error> {
@@ -119,9 +225,10 @@ impl Taker {
             rows,
             batch,
             room,
+            share,
             is_exact,
         } = self;
-        front.push(bytes, &mut |entry: RawEntry, content| {
+        front.push(bytes, early, &mut |entry: RawEntry, content| {
             let place = rows.push(&entry, limits)?;
             if rows.len() > *room {
                 *room = namer.names.grow(rows.len());
@@ -145,7 +252,8 @@ impl Taker {
                 }
                 Content::Whole(kind, bytes) => batch.whole(place, kind, bytes),
             }
-            if batch.is_full(place) {
+            if batch.is_full(place, share.most) {
+                share.work += batch.work();
                 full(std::mem::replace(batch, namer.empty()));
             }
             Ok(())

@@ -4,9 +4,9 @@ use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 
 use super::Error;
 use super::columns::{Bits, Offsets, Short};
-use super::front::RawEntry;
 use super::kept::Kept;
 use super::names::Names;
+use super::raw::RawEntry;
 use super::refs::Refs;
 use crate::entry::{EntryHeader, EntryKind, MAX_ENTRY_HEADER};
 use crate::inflate::{self, Inflater};
@@ -73,7 +73,7 @@ impl Rows {
         self.back.push(back.into());
         self.depths.push(depth.into());
         self.is_delta.grow(place);
-        if !matches!(entry.header.kind, EntryKind::Whole(_)) {
+        if entry.is_delta() {
             self.is_delta.put(place);
         }
         Ok(place)
