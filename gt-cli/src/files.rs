@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes a file so that after a crash it holds the old or the new bytes, and
 /// makes it survive a loss of power before it returns.
@@ -14,12 +14,75 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with_mode(path, 0o644, |file| file.write_all(bytes))
 }
 
-/// Writes a file as [`write()`] does, by a function that is given the file.
-///
-/// # Errors
-/// As [`write()`].
-pub fn write_by(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    write_with_mode(path, 0o644, fill)
+/// A file that is written, and on the disk, but has its name not yet. Without
+/// [`keep`](Self::keep) it goes.
+pub struct Ready {
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Ready {
+    /// Writes what is to be the file at `path` by a function that is given the
+    /// file.
+    ///
+    /// # Errors
+    /// As [`write()`].
+    pub fn new(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<Self> {
+        Self::with_mode(path, 0o644, fill)
+    }
+
+    fn with_mode(
+        path: &Path,
+        mode: u32,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let parent = folder(path);
+        fs::create_dir_all(parent).map_err(|e| named(parent, e))?;
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".{}.new", std::process::id()));
+        let ready = Self {
+            temporary: parent.join(name),
+            path: path.to_path_buf(),
+        };
+        let written = (|| {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(mode)
+                .open(&ready.temporary)?;
+            fill(&mut file)?;
+            file.sync_all()
+        })();
+        written.map(|()| ready).map_err(|e| named(path, e))
+    }
+
+    /// Gives files of one folder their names, one after the other, and makes
+    /// them survive a loss of power before it returns.
+    ///
+    /// # Errors
+    /// As [`write()`]; those before have their names then.
+    pub fn keep<const N: usize>(files: [Self; N]) -> io::Result<()> {
+        let parent = files.last().map(|last| folder(&last.path).to_path_buf());
+        for ready in files {
+            fs::rename(&ready.temporary, &ready.path).map_err(|e| named(&ready.path, e))?;
+        }
+        parent.map_or(Ok(()), |parent| {
+            let folder = File::open(&parent).and_then(|folder| folder.sync_all());
+            folder.map_err(|e| named(&parent, e))
+        })
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        // After a renaming it is gone; else the first error is the one to report.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 /// Writes a file that only the person may read, in a folder that only the
@@ -41,28 +104,7 @@ fn write_with_mode(
     mode: u32,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|e| named(parent, e))?;
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.new", std::process::id()));
-    let temporary = parent.join(name);
-    let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(mode)
-            .open(&temporary)?;
-        fill(&mut file)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(parent)?.sync_all()
-    })();
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&temporary);
-    }
-    written.map_err(|e| named(path, e))
+    Ready::keep([Ready::with_mode(path, mode, fill)?])
 }
 
 /// Reads a file of at most `limit` bytes; `None` where there is none.
@@ -106,6 +148,19 @@ mod tests {
             io::ErrorKind::InvalidData
         );
         assert!(read(&dir.path().join("c"), 2).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_not_kept_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let ready = |name: &str| Ready::new(&path(name), |file| file.write_all(b"x")).unwrap();
+        drop(ready("a"));
+        assert!(Ready::new(&path("b"), |_| Err(io::ErrorKind::Other.into())).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        Ready::keep([ready("a"), ready("b")]).unwrap();
+        assert_eq!(read(&path("a"), 2).unwrap(), read(&path("b"), 2).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -160,10 +160,7 @@ fn begin(
     limits: &Limits,
     progress: &dyn Progress,
 ) -> Result<(Begun, Checks), Error> {
-    let checks = Checks {
-        links: Links::new(format),
-        fsck: fsck::policy(common_dir)?.map(Fsck::new),
-    };
+    let checks = Checks::new(format, common_dir)?;
     let begun = verify::begin(pack, format, limits, &checks, progress).map_err(of_pack)?;
     Ok((begun, checks))
 }
@@ -271,6 +268,15 @@ struct Checks {
     links: Links,
     /// None where the person wants none.
     fsck: Option<Fsck>,
+}
+
+impl Checks {
+    fn new(format: ObjectFormat, common_dir: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            links: Links::new(format),
+            fsck: fsck::policy(common_dir)?.map(Fsck::new),
+        })
+    }
 }
 
 impl Visitor for Checks {

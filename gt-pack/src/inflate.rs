@@ -70,8 +70,21 @@ impl Inflater {
     /// # Errors
     /// See [`Error`].
     pub fn whole(&mut self, input: &[u8], size: u64) -> Result<Vec<u8>, Error> {
-        self.reset();
         let mut out = Vec::new();
+        self.whole_to(input, size, &mut out)?;
+        Ok(out)
+    }
+
+    /// Inflates one stream of exactly `size` bytes, which is all of `input`,
+    /// into `out`, instead of what is there.
+    pub(crate) fn whole_to(
+        &mut self,
+        input: &[u8],
+        size: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        self.reset();
+        out.clear();
         let mut rest = input;
         loop {
             let (used, filled, ended) = self.fill(rest, 0)?;
@@ -80,9 +93,9 @@ impl Inflater {
             if got > size || ended && got != size {
                 return Err(Error::Size(got));
             }
-            append(&mut out, self.filled(filled), size);
+            append(out, self.filled(filled), size);
             if ended && rest.is_empty() {
-                return Ok(out);
+                return Ok(());
             }
             if ended {
                 return Err(Error::Stream(format!("{} bytes after it", rest.len())));

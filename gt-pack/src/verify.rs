@@ -1,22 +1,29 @@
 //! Reads a whole pack once: every entry inflated, every delta resolved, every
 //! object named, the trailer compared.
 
+mod ahead;
+mod arriving;
 mod batch;
 mod columns;
+mod early;
 mod entries;
 mod finish;
 mod front;
 mod incoming;
+mod inflated;
 mod kept;
 mod names;
 mod object;
 mod pass;
+mod raw;
 mod refs;
 mod resolve;
+mod spare;
 mod table;
 
+pub use arriving::Arriving;
 pub use entries::Entries;
-pub use incoming::{Begun, Incoming, begin, stream};
+pub use incoming::{Begun, Incoming, arrive, begin, stream};
 
 use std::ops::ControlFlow;
 

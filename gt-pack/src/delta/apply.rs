@@ -50,6 +50,23 @@ fn number(bytes: &[u8]) -> Result<Option<(u64, usize)>, Error> {
 /// # Errors
 /// See [`Error`].
 pub fn apply(base: &[u8], delta: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
+    let mut result = Vec::new();
+    apply_to(base, delta, limit, &mut result)?;
+    Ok(result)
+}
+
+/// Puts the object that `delta` makes of `base`, of at most `limit` bytes, into
+/// `result`, instead of what is there.
+///
+/// # Errors
+/// See [`Error`].
+pub(crate) fn apply_to(
+    base: &[u8],
+    delta: &[u8],
+    limit: u64,
+    result: &mut Vec<u8>,
+) -> Result<(), Error> {
+    result.clear();
     let (sizes, at) = Sizes::read(delta)?.ok_or(Error::NoSizes)?;
     if delta.len() < SHORTEST {
         return Err(Error::Short(delta.len()));
@@ -67,7 +84,6 @@ pub fn apply(base: &[u8], delta: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
             offset: 0,
         }));
     }
-    let mut result = Vec::new();
     let mut rest = &delta[at..];
     while let Some((&op, after)) = rest.split_first() {
         rest = after;
@@ -99,7 +115,7 @@ pub fn apply(base: &[u8], delta: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
             });
         }
         if result.capacity() - result.len() < part.len() {
-            reserve(&mut result, part.len(), sizes.result);
+            reserve(result, part.len(), sizes.result);
         }
         result.extend_from_slice(part);
     }
@@ -109,17 +125,19 @@ pub fn apply(base: &[u8], delta: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
             got: result.len() as u64,
         });
     }
-    Ok(result)
+    Ok(())
 }
 
 /// Git takes nothing shorter for a delta: two sizes and one instruction. Only
 /// an empty result could be said in less.
 const SHORTEST: usize = 4;
 
+/// Bytes for which there is room when no more than a promise has come.
+pub(crate) const TRUSTED: u64 = 1 << 20;
+
 /// Makes room for `more`, doubling, never above what the delta promises: a
 /// promise costs the sender nothing, so memory follows what was made.
 fn reserve(result: &mut Vec<u8>, more: usize, promised: u64) {
-    const TRUSTED: u64 = 1 << 20;
     let want = (result.len() as u64 + more as u64)
         .max(2 * result.len() as u64)
         .max(TRUSTED)

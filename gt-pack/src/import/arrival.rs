@@ -7,12 +7,11 @@ use bytes::Bytes;
 use gt_vfs::content::TreeHasher;
 use gt_vfs::{ContentId, ObjectFormat, ReadAt, Root};
 
-use super::{Broken, Checks, Error, Reason, begin, broken, read_header};
+use super::{Broken, Checks, Error, Reason, broken, read_header};
 use crate::bundle::Header;
 use crate::chain::Reel;
 use crate::limits::Limits;
-use crate::span::Span;
-use crate::verify::{self, Begun, Progress};
+use crate::verify::{self, Arriving, Begun, Progress};
 
 /// A reel that was read once from its first byte to its last. What is left
 /// needs the reels before it, and is done by [`arrived`](super::arrived).
@@ -40,23 +39,25 @@ impl Arrival {
     /// As of [`reel`](super::reel); the root is not among them, since it
     /// depends on the statement.
     pub fn read(
-        bundle: &dyn ReadAt,
+        bundle: &dyn Arriving,
         format: ObjectFormat,
         common_dir: &Path,
         limits: &Limits,
         progress: &dyn Progress,
     ) -> Result<Self, Error> {
         let (header, length) = read_header(bundle)?;
-        let rest = Span::behind(bundle, length);
         let mut bytes = vec![0; length as usize];
-        bundle.read_exact_at(0, &mut bytes).map_err(broken)?;
+        let file: &dyn ReadAt = bundle;
+        file.read_exact_at(0, &mut bytes).map_err(broken)?;
         let mut summed = TreeHasher::new();
         summed.update(&bytes);
         let summed = Summed {
-            inner: &rest,
+            inner: bundle,
+            begin: length,
             sum: Mutex::new((0, summed)),
         };
-        let (begun, checks) = begin(&summed, format, common_dir, limits, progress)?;
+        let checks = Checks::new(format, common_dir)?;
+        let begun = verify::arrive(&summed, format, limits, &checks, progress).map_err(of_pack)?;
         Ok(Self {
             root: summed.finish().map_err(broken)?,
             size: bundle.size(),
@@ -96,7 +97,9 @@ pub(super) fn of_pack(e: verify::Error) -> Error {
 
 /// A file that is summed as it is read in order.
 struct Summed<'a> {
-    inner: &'a dyn ReadAt,
+    inner: &'a dyn Arriving,
+    /// Bytes before it, which were summed.
+    begin: u64,
     /// How far, and the sum to there.
     sum: Mutex<(u64, TreeHasher)>,
 }
@@ -108,7 +111,7 @@ impl Summed<'_> {
 
     /// Returns the root of all that was read; an error where that is not all.
     fn finish(self) -> std::io::Result<Root> {
-        let size = self.inner.size();
+        let size = self.size();
         let (at, sum) = self.sum.into_inner().unwrap_or_else(|e| e.into_inner());
         if at != size {
             let why = format!("expected {size} bytes to be read, got {at}");
@@ -120,11 +123,11 @@ impl Summed<'_> {
 
 impl ReadAt for Summed<'_> {
     fn size(&self) -> u64 {
-        self.inner.size()
+        self.inner.size().saturating_sub(self.begin)
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read_at(offset, buf)?;
+        let read = self.inner.read_at(self.begin.saturating_add(offset), buf)?;
         let mut sum = self.sum();
         if sum.0 == offset {
             sum.0 += read as u64;
@@ -140,5 +143,11 @@ impl ReadAt for Summed<'_> {
 
     fn id(&self) -> Option<ContentId> {
         None
+    }
+}
+
+impl Arriving for Summed<'_> {
+    fn there(&self) -> u64 {
+        self.inner.there().saturating_sub(self.begin)
     }
 }

@@ -22,7 +22,7 @@ use gt_vfs::{ContentId, ObjectFormat, ReadAt};
 use crate::chain::read_inside;
 use crate::import::Arrival;
 use crate::limits::Limits;
-use crate::verify::Silent;
+use crate::verify::{Arriving, Silent};
 
 /// Reels that are read at a time: each has a thread and a table of the objects
 /// that came so far.
@@ -211,6 +211,12 @@ impl ReadAt for Shared {
 
     fn id(&self) -> Option<ContentId> {
         None
+    }
+}
+
+impl Arriving for Shared {
+    fn there(&self) -> u64 {
+        self.state().there
     }
 }
 

@@ -3,57 +3,92 @@
 //! Git writes a delta near its base, so most deltas can be resolved right here
 //! while the rest of the pack is still being read.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
+use gt_vfs::ObjectFormat;
+
 use super::names::{Named, Names};
 use super::resolve::show;
+use super::spare::Spare;
 use super::{Error, Visitor};
 use crate::delta::apply;
 use crate::hash::Namer;
+use crate::inflate::SCRATCH;
 use crate::kind::Kind;
 
 /// Entries to be named together, in the order of the pack.
-#[derive(Default)]
 pub(super) struct Batch {
     items: Vec<Item>,
-    /// Bytes of all deltas, one after the other.
-    deltas: Vec<u8>,
-    bytes: usize,
+    /// Bytes of small objects and of all deltas, one after the other.
+    bytes: Vec<u8>,
+    /// Bytes of all others.
+    large: usize,
+    /// Bytes that are hashed for it, about.
+    work: u64,
 }
 
 struct Item {
     place: u32,
+    /// Deltas on it in this batch.
+    users: u32,
     what: What,
 }
 
 enum What {
-    Whole(Kind, Vec<u8>),
+    Whole(Kind, Range<usize>),
+    Large(Kind, Vec<u8>),
     Delta(Waiting),
 }
 
 /// A delta whose base stands before it.
 struct Waiting {
     offset: u64,
-    base: u32,
+    /// Which item it stands on.
+    base: usize,
     /// Bytes that it makes.
     result: u64,
-    begin: usize,
-    end: usize,
+    bytes: Range<usize>,
 }
 
 /// Bytes, and objects, of one batch.
 const BYTES: usize = 1 << 20;
 const OBJECTS: usize = 1024;
+/// The bytes and the last object that is no large one.
+const ROOM: usize = BYTES + SCRATCH;
 /// Entries from the first of a batch to its last.
 const SPAN: u32 = 16 * 1024;
+/// What an object costs beside its bytes, as if it had so many more.
+const EACH: u64 = 512;
 /// Bytes that the objects of a batch may take while it is worked on, and the
 /// largest object that deltas make here.
 const HELD: u64 = 8 << 20;
 const LARGEST: u64 = 1 << 20;
 
+impl Default for Batch {
+    /// Returns a batch with nothing in it, and room for what one has as a rule.
+    fn default() -> Self {
+        Self {
+            items: Vec::with_capacity(OBJECTS),
+            bytes: Vec::with_capacity(ROOM),
+            large: 0,
+            work: 0,
+        }
+    }
+}
+
 impl Batch {
-    pub(super) fn whole(&mut self, place: u32, kind: Kind, content: Vec<u8>) {
-        self.bytes += content.len();
-        let what = What::Whole(kind, content);
-        self.items.push(Item { place, what });
+    /// Takes a whole object.
+    pub(super) fn whole(&mut self, place: u32, kind: Kind, content: Cow<'_, [u8]>) {
+        self.work += content.len() as u64;
+        let what = match content {
+            Cow::Borrowed(content) => What::Whole(kind, self.keep(content)),
+            Cow::Owned(content) => {
+                self.large += content.len();
+                What::Large(kind, content)
+            }
+        };
+        self.add(place, what);
     }
 
     /// Takes a delta that may be resolved here, and tells whether it did.
@@ -66,87 +101,192 @@ impl Batch {
         bytes: &[u8],
     ) -> bool {
         // What its base is not part of is resolved later.
-        let first = self.items.first().map(|i| i.place);
-        if first.is_none_or(|first| base < first) || result > LARGEST {
+        let base = self.items.binary_search_by_key(&base, |item| item.place);
+        let Some(base) = base.ok().filter(|_| result <= LARGEST) else {
             return false;
-        }
-        let begin = self.deltas.len();
-        self.deltas.extend_from_slice(bytes);
-        self.bytes += bytes.len();
+        };
+        self.items[base].users += 1;
+        self.work += result;
+        let bytes = self.keep(bytes);
         let what = What::Delta(Waiting {
             offset,
             base,
             result,
-            begin,
-            end: self.deltas.len(),
+            bytes,
         });
-        self.items.push(Item { place, what });
+        self.add(place, what);
         true
     }
 
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        begin..self.bytes.len()
+    }
+
+    fn add(&mut self, place: u32, what: What) {
+        let users = 0;
+        self.work += EACH;
+        self.items.push(Item { place, users, what });
+    }
+
+    /// Returns about how much work it is, in bytes.
+    pub(super) fn work(&self) -> u64 {
+        self.work
+    }
+
     /// Tells whether the batch ends with the entry at `place`, whether it took
-    /// that or not.
-    pub(super) fn is_full(&self, place: u32) -> bool {
+    /// that or not, or because it is more work than `most`.
+    pub(super) fn is_full(&self, place: u32, most: u64) -> bool {
         let first = self.items.first();
-        self.bytes >= BYTES
+        self.work >= most
+            || self.bytes.len() + self.large >= BYTES
             || self.items.len() >= OBJECTS
             || first.is_some_and(|first| place - first.place >= SPAN)
     }
 
-    /// Names all that can be named, with at most `waiting` bytes of bases, and
-    /// hands the deltas that cannot to `left`.
+    fn clear(&mut self) {
+        self.items.clear();
+        self.bytes.clear();
+        self.large = 0;
+        self.work = 0;
+    }
+}
+
+/// What one task names with, kept from one batch to the next.
+pub(super) struct Hands {
+    namer: Namer,
+    spare: Spare,
+    known: Vec<Option<Known>>,
+    named: Vec<(u32, Named)>,
+}
+
+/// An object on which deltas of the batch stand.
+struct Known {
+    kind: Kind,
+    depth: u32,
+    content: Content,
+}
+
+enum Content {
+    /// Part of the batch's bytes.
+    Here(Range<usize>),
+    Own(Vec<u8>),
+}
+
+impl Hands {
+    pub(super) fn new(format: ObjectFormat) -> Self {
+        Self {
+            namer: Namer::new(format),
+            spare: Spare::default(),
+            known: Vec::new(),
+            named: Vec::new(),
+        }
+    }
+
+    /// Names all of a batch that can be named, with at most `waiting` bytes of
+    /// bases, hands the deltas that cannot to `left`, and leaves the batch
+    /// empty.
     pub(super) fn name(
-        self,
-        namer: &mut Namer,
+        &mut self,
+        batch: &mut Batch,
         names: &Names,
         visitor: &dyn Visitor,
         waiting: u64,
         left: &mut dyn FnMut(u32, &[u8]),
     ) -> Result<(), Error> {
-        let Self { items, deltas, .. } = self;
-        // By place: a batch is a run of the pack with few gaps.
-        let (Some(first), Some(last)) = (items.first(), items.last()) else {
-            return Ok(());
-        };
-        let (first, count) = (first.place, (last.place - first.place) as usize + 1);
-        // Only what somebody here stands on is worth keeping.
-        let mut is_base = vec![false; count];
-        for item in &items {
-            if let What::Delta(delta) = &item.what {
-                is_base[(delta.base - first) as usize] = true;
-            }
-        }
-        let mut known: Vec<Option<(Kind, u32, Vec<u8>)>> = vec![None; count];
-        let (mut held, most) = (0, HELD.min(waiting));
-        for Item { place, what } in items {
-            let (kind, depth, content) = match what {
-                What::Whole(kind, content) => (kind, 0, content),
+        self.named.clear();
+        self.known.clear();
+        self.known.resize_with(batch.items.len(), || None);
+        let done = self.go_through(batch, visitor, HELD.min(waiting), left);
+        batch.clear();
+        done?;
+        names.put_all(&self.named);
+        Ok(())
+    }
+
+    fn go_through(
+        &mut self,
+        batch: &mut Batch,
+        visitor: &dyn Visitor,
+        most: u64,
+        left: &mut dyn FnMut(u32, &[u8]),
+    ) -> Result<(), Error> {
+        let Batch { items, bytes, .. } = batch;
+        let mut held = 0;
+        for at in 0..items.len() {
+            let (before, rest) = items.split_at_mut(at);
+            let Some(item) = rest.first_mut() else {
+                break;
+            };
+            let place = item.place;
+            let (kind, depth, content) = match &mut item.what {
+                What::Whole(kind, range) => (*kind, 0, Content::Here(range.clone())),
+                What::Large(kind, content) => (*kind, 0, Content::Own(std::mem::take(content))),
                 What::Delta(delta) => {
-                    let bytes = &deltas[delta.begin..delta.end];
-                    let base = known[(delta.base - first) as usize].as_ref();
-                    let Some((kind, depth, base)) = base.filter(|_| held + delta.result <= most)
-                    else {
-                        left(place, bytes);
+                    let known = &mut self.known[delta.base];
+                    let delta_bytes = &bytes[delta.bytes.clone()];
+                    let users = &mut before[delta.base].users;
+                    *users -= 1;
+                    let made = match known {
+                        Some(base) if held + delta.result <= most => {
+                            let mut made = self.spare.take(delta.result);
+                            let content = base.content.bytes(bytes);
+                            apply::apply_to(content, delta_bytes, LARGEST, &mut made).map_err(
+                                |source| Error::Delta {
+                                    offset: delta.offset,
+                                    source,
+                                },
+                            )?;
+                            Some((base.kind, base.depth + 1, Content::Own(made)))
+                        }
+                        _ => None,
+                    };
+                    // The last that needed it gives its memory to the next.
+                    if *users == 0
+                        && let Some(done) = known.take()
+                    {
+                        held -= done.content.bytes(bytes).len() as u64;
+                        done.content.give(&mut self.spare);
+                    }
+                    let Some(made) = made else {
+                        left(place, delta_bytes);
                         continue;
                     };
-                    let content =
-                        apply::apply(base, bytes, LARGEST).map_err(|source| Error::Delta {
-                            offset: delta.offset,
-                            source,
-                        })?;
-                    (*kind, *depth + 1, content)
+                    made
                 }
             };
-            let oid = namer.name(kind, &content)?;
-            let size = content.len() as u64;
-            show(visitor, &oid, kind, size, Some(&content))?;
-            names.put(place, &Named { oid, kind, depth });
-            let at = (place - first) as usize;
-            if is_base[at] {
+            let bytes = content.bytes(bytes);
+            let oid = self.namer.name(kind, bytes)?;
+            let size = bytes.len() as u64;
+            show(visitor, &oid, kind, size, Some(bytes))?;
+            self.named.push((place, Named { oid, kind, depth }));
+            if item.users > 0 {
                 held += size;
-                known[at] = Some((kind, depth, content));
+                self.known[at] = Some(Known {
+                    kind,
+                    depth,
+                    content,
+                });
+            } else {
+                content.give(&mut self.spare);
             }
         }
         Ok(())
+    }
+}
+
+impl Content {
+    fn bytes<'a>(&'a self, batch: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Here(range) => &batch[range.clone()],
+            Self::Own(content) => content,
+        }
+    }
+
+    fn give(self, spare: &mut Spare) {
+        if let Self::Own(content) = self {
+            spare.give(content);
+        }
     }
 }

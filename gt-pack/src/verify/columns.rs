@@ -120,6 +120,11 @@ impl Bits {
         }
     }
 
+    /// Sets a bit that nobody else has a hand on.
+    pub(super) fn put(&mut self, place: u32) {
+        *self.words[place as usize / 64].get_mut() |= 1 << (place % 64);
+    }
+
     /// Sets a bit, and tells whether it was set before.
     pub(super) fn set(&self, place: u32) -> bool {
         let bit = 1 << (place % 64);

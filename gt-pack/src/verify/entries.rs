@@ -113,45 +113,38 @@ impl Entries {
 
     /// Sorts the objects by their names; returns one that stands twice.
     pub(crate) fn sort(&mut self) -> Option<ObjectId> {
-        // Where names are as good as random, those that begin alike are few:
-        // each is fetched from memory twice, however many there are.
-        const DIRECTLY: usize = 1 << 12;
+        // Names are as good as random: those that begin alike are as many for
+        // each beginning, few enough for the cache.
         let records = &self.records;
-        let by_name = |a: &u32, b: &u32| records.name(*a).cmp(records.name(*b));
         let count = self.crc32.len() as u32;
-        if (count as usize) < DIRECTLY {
-            self.order = (0..count).collect();
-            self.order.sort_unstable_by(by_name);
-        } else {
-            let prefix = |place| {
-                usize::from(records.name(place)[0]) << 8 | usize::from(records.name(place)[1])
-            };
-            let mut lengths = vec![0_usize; 1 << 16];
-            (0..count).for_each(|place| lengths[prefix(place)] += 1);
-            self.order = vec![0; count as usize];
-            let mut ends = lengths.clone();
-            let mut sum = 0;
-            for end in &mut ends {
-                (*end, sum) = (sum, sum + *end);
-            }
-            for place in 0..count {
-                let end = &mut ends[prefix(place)];
-                self.order[*end] = place;
-                *end += 1;
-            }
-            let mut runs = Vec::with_capacity(1 << 16);
-            let mut rest = &mut self.order[..];
-            for length in lengths {
-                let (run, behind) = rest.split_at_mut(length);
-                runs.push(run);
-                rest = behind;
-            }
-            let runs = runs.into_par_iter().with_min_len(64);
-            runs.for_each(|run| run.sort_unstable_by(by_name));
+        let mut ends = vec![0_usize; 256];
+        for place in 0..count {
+            ends[usize::from(records.name(place)[0])] += 1;
         }
-        let mut pairs = self.order.windows(2);
-        let twice = pairs.find(|two| records.name(two[0]) == records.name(two[1]))?;
-        Some(self.at(twice[0])?.oid)
+        let lengths = ends.clone();
+        let mut sum = 0;
+        for end in &mut ends {
+            (*end, sum) = (sum, sum + *end);
+        }
+        self.order = vec![0; count as usize];
+        for place in 0..count {
+            let end = &mut ends[usize::from(records.name(place)[0])];
+            self.order[*end] = place;
+            *end += 1;
+        }
+        let mut runs = Vec::with_capacity(lengths.len());
+        let mut rest = &mut self.order[..];
+        for length in lengths {
+            let (run, behind) = rest.split_at_mut(length);
+            runs.push(run);
+            rest = behind;
+        }
+        // Few are sorted before another thread has woken up.
+        const FEW: u32 = 1 << 12;
+        let at_once = if count < FEW { runs.len() } else { 4 };
+        let runs = runs.into_par_iter().with_min_len(at_once);
+        let twice: Vec<Option<u32>> = runs.map(|run| sort_run(run, records)).collect();
+        Some(self.at(twice.into_iter().flatten().next()?)?.oid)
     }
 
     /// Returns the number of objects.
@@ -242,6 +235,23 @@ impl Entries {
         let sizes = (0..self.crc32.len() as u32).map(|place| self.sizes.get(place));
         sizes.fold(0, u64::saturating_add)
     }
+}
+
+/// Sorts places by their names; returns one whose name stands twice.
+fn sort_run(run: &mut [u32], records: &Records) -> Option<u32> {
+    let name = |place: &u32| records.name(*place);
+    let key = |place: &u32| {
+        let first = name(place).first_chunk();
+        first.map_or(0, |first| u64::from_be_bytes(*first))
+    };
+    let mut keys: Vec<(u64, u32)> = run.iter().map(|place| (key(place), *place)).collect();
+    keys.sort_unstable_by(|(a, m), (b, n)| a.cmp(b).then_with(|| name(m).cmp(name(n))));
+    for (place, key) in run.iter_mut().zip(&keys) {
+        *place = key.1;
+    }
+    let mut pairs = keys.windows(2);
+    let twice = pairs.find(|two| two[0].0 == two[1].0 && name(&two[0].1) == name(&two[1].1));
+    twice.map(|two| two[0].1)
 }
 
 fn distance(place: u32, base: u32) -> u64 {

@@ -27,10 +27,11 @@ pub(super) fn finish(
         inflated,
         length,
     } = pass;
-    let table = Table::new(source, format, length, rows, kept, &names);
+    let known = names.known(rows.len());
+    let table = Table::new(source, format, length, rows, kept, &known);
     let spent = inflated.entries;
     let resolver = Resolver::new(
-        format, limits, &table, &names, visitor, progress, spent, length,
+        format, limits, &table, &names, &known, visitor, progress, spent, length,
     );
     resolver.inside()?;
     let external = resolver.outside(bases)?;

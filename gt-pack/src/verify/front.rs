@@ -2,13 +2,17 @@
 //! into entries.
 //!
 //! It never looks back and keeps no bytes but those of the object at hand, so
-//! that it can run while the pack is still on its way.
+//! that it can run while the pack is still on its way. Entries that were found
+//! before their turn came ([`Early`]) are taken as if they had been read here.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 
 use gt_vfs::ObjectFormat;
 
 use super::Error;
+use super::early::Early;
+use super::inflated::Inflated;
+use super::raw::{Content, RawEntry, Sink};
 use crate::delta::apply::{self, Sizes};
 use crate::entry::{EntryHeader, EntryKind, MAX_ENTRY_HEADER};
 use crate::hash::{FileHasher, ObjectHasher};
@@ -17,36 +21,12 @@ use crate::kind::Kind;
 use crate::limits::{Exceeded, Limits};
 use crate::{ObjectId, inflate, verify};
 
-/// An entry that has been read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RawEntry {
-    pub(super) offset: u64,
-    pub(super) header: EntryHeader,
-    pub(super) crc32: u32,
-    /// Bytes of the object, which for a delta is what its head promises.
-    pub(super) result: u64,
-}
-
-/// What is known of the content of an entry when it has been read.
-pub(super) enum Content<'a> {
-    /// A delta; its bytes, if they are few.
-    Delta(Option<&'a [u8]>),
-    /// The bytes of an object.
-    Whole(Kind, Vec<u8>),
-    /// An object that was hashed as it came.
-    Streamed(Kind, ObjectId),
-}
-
-/// Where the entries go.
-pub(super) type Sink<'a> = dyn FnMut(RawEntry, Content<'_>) -> Result<(), Error> + 'a;
-
 pub(super) struct Front {
     format: ObjectFormat,
     limits: Limits,
-    /// Inflated bytes that may come; all, while the length is not known.
-    allowed: u64,
     state: State,
-    sum: FileHasher,
+    /// Of all bytes before the trailer; none where this is but a part.
+    sum: Option<FileHasher>,
     position: u64,
     left: u32,
     inflated: Inflated,
@@ -54,19 +34,6 @@ pub(super) struct Front {
     held: Vec<u8>,
     checksum: Option<ObjectId>,
     body: Body,
-}
-
-/// Inflated bytes, as they were promised.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Inflated {
-    /// Of entries: whole objects, and deltas themselves.
-    pub(super) entries: u64,
-    /// Of what the deltas make.
-    pub(super) results: u64,
-    /// How much more may come because bases lie outside, if they do.
-    outside: u64,
-    /// Those bases, the large ones.
-    bases: BTreeSet<ObjectId>,
 }
 
 #[derive(Clone, Copy)]
@@ -90,7 +57,8 @@ struct Body {
 }
 
 enum BodyKind {
-    Delta(Option<Sizes>),
+    /// Whether its head was read.
+    Delta(bool),
     Whole(Kind),
     Streamed(Kind, ObjectHasher),
 }
@@ -101,39 +69,72 @@ const DELTA_HEAD: usize = 20;
 impl Front {
     /// Returns a front for a pack of `length` bytes in all, if that is known.
     pub(super) fn new(format: ObjectFormat, limits: &Limits, length: Option<u64>) -> Self {
+        let allowed = length.map_or(u64::MAX, |length| limits.inflated(length));
         Self {
             format,
             limits: limits.clone(),
-            allowed: length.map_or(u64::MAX, |length| limits.inflated(length)),
             state: State::Head,
-            sum: FileHasher::new(format),
+            sum: Some(FileHasher::new(format)),
             position: 0,
             left: 0,
-            inflated: Inflated::default(),
+            inflated: Inflated::new(allowed),
             inflater: Inflater::new(),
             held: Vec::with_capacity(MAX_ENTRY_HEADER),
             checksum: None,
             body: Body {
                 entry: RawEntry {
                     offset: 0,
+                    end: 0,
                     header: EntryHeader {
                         kind: EntryKind::Whole(Kind::Blob),
                         size: 0,
                     },
                     crc32: 0,
                     result: 0,
+                    base: 0,
                 },
                 crc: crc32fast::Hasher::new(),
                 out: Vec::new(),
                 filled: 0,
                 produced: 0,
-                kind: BodyKind::Delta(None),
+                kind: BodyKind::Delta(false),
             },
         }
     }
 
-    /// Takes the next bytes.
-    pub(super) fn push(&mut self, bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), Error> {
+    /// Returns a front for entries from the middle of a pack: after the last
+    /// of them it has no end.
+    pub(super) fn part(format: ObjectFormat, limits: &Limits) -> Self {
+        Self {
+            sum: None,
+            ..Self::new(format, limits, None)
+        }
+    }
+
+    /// Begins with the entry at `offset`.
+    pub(super) fn restart(&mut self, offset: u64) {
+        self.held.clear();
+        self.position = offset;
+        self.left = u32::MAX;
+        self.state = State::EntryHead(offset);
+    }
+
+    /// Returns how many inflated bytes of entries there were.
+    pub(super) fn inflated(&self) -> u64 {
+        self.inflated.entries
+    }
+
+    pub(super) fn inflater(&mut self) -> &mut Inflater {
+        &mut self.inflater
+    }
+
+    /// Takes the next bytes; `early` are entries that may lie in them.
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        early: Option<&Early>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Error> {
         let mut at = 0;
         // The trailer sums all bytes before it: in long runs, not by entry.
         let mut summed = 0;
@@ -141,12 +142,13 @@ impl Front {
             let rest = &bytes[at..];
             let used = match self.state {
                 State::Head => self.head(rest)?,
-                State::EntryHead(offset) => self.entry_head(offset, rest)?,
+                State::EntryHead(offset) => match self.early(offset, early, sink)? {
+                    0 => self.entry_head(offset, rest)?,
+                    used => used,
+                },
                 State::Body => self.body(rest, sink)?,
                 State::Trailer => {
-                    if summed < at {
-                        self.sum.update(&bytes[summed..at]);
-                    }
+                    self.add_up(&bytes[summed.min(at)..at]);
                     let used = self.trailer(rest)?;
                     summed = at + used;
                     used
@@ -163,11 +165,43 @@ impl Front {
             } else {
                 at
             };
-            if summed < end {
-                self.sum.update(&bytes[summed..end]);
-            }
+            self.add_up(&bytes[summed.min(end)..end]);
         }
         Ok(())
+    }
+
+    fn add_up(&mut self, bytes: &[u8]) {
+        if let Some(sum) = &mut self.sum {
+            sum.update(bytes);
+        }
+    }
+
+    /// Takes entries that were found before, from the one at `offset` on, and
+    /// says how many bytes they are.
+    fn early(
+        &mut self,
+        offset: u64,
+        early: Option<&Early>,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize, Error> {
+        let early = early.filter(|_| self.held.is_empty());
+        let mut end = offset;
+        for (entry, content) in early.into_iter().flat_map(|early| early.from(offset)) {
+            if self.left == 0 {
+                break;
+            }
+            self.begin_entry(&entry)?;
+            if entry.is_delta() {
+                self.end_delta(&entry)?;
+            }
+            sink(entry, content)?;
+            self.left -= 1;
+            end = entry.end;
+        }
+        if end > offset {
+            self.next_entry(end);
+        }
+        Ok((end - offset) as usize)
     }
 
     /// Ends the pack: its trailer, the inflated bytes of its entries, its
@@ -176,8 +210,7 @@ impl Front {
         let Some(checksum) = self.checksum else {
             return Err(Error::Truncated(self.position));
         };
-        self.allowed = self.limits.inflated(self.position);
-        self.check_inflated()?;
+        self.inflated.end(self.limits.inflated(self.position))?;
         Ok((checksum, self.inflated, self.position))
     }
 
@@ -230,27 +263,21 @@ impl Front {
             self.state = State::EntryHead(offset);
             return Ok(used);
         };
-        if header.size > self.limits.object {
-            return Err(Exceeded::Object {
-                limit: self.limits.object,
-                got: header.size,
-                offset,
-            }
-            .into());
-        }
-        self.inflated.entries = self.inflated.entries.saturating_add(header.size);
-        self.check_inflated()?;
+        let entry = RawEntry {
+            offset,
+            end: offset,
+            header,
+            crc32: 0,
+            result: header.size,
+            base: 0,
+        };
+        self.begin_entry(&entry)?;
         let mut crc = crc32fast::Hasher::new();
         crc.update(&self.held[..length]);
         self.held.clear();
         self.inflater.reset();
         self.body = Body {
-            entry: RawEntry {
-                offset,
-                header,
-                crc32: 0,
-                result: header.size,
-            },
+            entry,
             crc,
             out: Vec::new(),
             filled: 0,
@@ -260,11 +287,36 @@ impl Front {
                     BodyKind::Streamed(kind, ObjectHasher::new(self.format, kind, header.size))
                 }
                 EntryKind::Whole(kind) => BodyKind::Whole(kind),
-                EntryKind::OfsDelta(_) | EntryKind::RefDelta(_) => BodyKind::Delta(None),
+                EntryKind::OfsDelta(_) | EntryKind::RefDelta(_) => BodyKind::Delta(false),
             },
         };
         self.state = State::Body;
         Ok(length - before)
+    }
+
+    /// Looks at what an entry promises.
+    fn begin_entry(&mut self, entry: &RawEntry) -> Result<(), Error> {
+        self.check_object(entry, entry.header.size)?;
+        self.inflated.entry(entry.header.size)
+    }
+
+    /// Looks at what a delta promises to make.
+    fn end_delta(&mut self, entry: &RawEntry) -> Result<(), Error> {
+        self.check_object(entry, entry.result)?;
+        let name = match entry.header.kind {
+            EntryKind::RefDelta(base) => Some(base),
+            _ => None,
+        };
+        self.inflated.delta(name, entry.base, entry.result)
+    }
+
+    fn check_object(&self, entry: &RawEntry, size: u64) -> Result<(), Error> {
+        let (limit, offset) = (self.limits.object, entry.offset);
+        if size > limit {
+            let got = size;
+            return Err(Exceeded::Object { limit, got, offset }.into());
+        }
+        Ok(())
     }
 
     fn body(&mut self, bytes: &[u8], sink: &mut Sink<'_>) -> Result<usize, Error> {
@@ -312,8 +364,8 @@ impl Front {
         match &mut body.kind {
             BodyKind::Whole(_) => inflate::append(&mut body.out, fresh, body.entry.header.size),
             BodyKind::Streamed(_, hasher) => hasher.update(fresh),
-            BodyKind::Delta(Some(_)) => {}
-            BodyKind::Delta(sizes @ None) => {
+            BodyKind::Delta(true) => {}
+            BodyKind::Delta(is_read @ false) => {
                 let offset = body.entry.offset;
                 let head = &fresh[..fresh.len().min(DELTA_HEAD)];
                 let read = Sizes::read(head).map_err(|source| Error::Delta { offset, source })?;
@@ -321,16 +373,11 @@ impl Front {
                     offset,
                     source: apply::Error::NoSizes,
                 })?;
-                *sizes = Some(read);
+                *is_read = true;
                 body.entry.result = read.result;
-                if read.result > self.limits.object {
-                    return Err(Exceeded::Object {
-                        limit: self.limits.object,
-                        got: read.result,
-                        offset,
-                    }
-                    .into());
-                }
+                body.entry.base = read.base;
+                let entry = body.entry;
+                self.check_object(&entry, read.result)?;
             }
         }
         Ok(())
@@ -338,24 +385,29 @@ impl Front {
 
     fn end_entry(&mut self, end: u64, sink: &mut Sink<'_>) -> Result<(), Error> {
         let last = self.body.filled;
-        self.flush()?;
+        // Most objects never leave the memory of the inflater.
+        let is_small = last as u64 == self.body.entry.header.size;
+        if !(is_small && matches!(self.body.kind, BodyKind::Whole(_))) {
+            self.flush()?;
+        }
         let body = &mut self.body;
         let mut entry = body.entry;
+        entry.end = end;
         entry.crc32 = std::mem::take(&mut body.crc).finalize();
-        let kind = std::mem::replace(&mut body.kind, BodyKind::Delta(None));
+        let kind = std::mem::replace(&mut body.kind, BodyKind::Delta(false));
         let content = match kind {
-            BodyKind::Whole(kind) => Content::Whole(kind, std::mem::take(&mut body.out)),
+            BodyKind::Whole(kind) => Content::Whole(
+                kind,
+                match is_small {
+                    true => Cow::Borrowed(self.inflater.filled(last)),
+                    false => Cow::Owned(std::mem::take(&mut body.out)),
+                },
+            ),
             BodyKind::Streamed(kind, hasher) => Content::Streamed(kind, hasher.finish()?),
-            BodyKind::Delta(sizes) => {
-                if let (EntryKind::RefDelta(base), Some(sizes)) = (entry.header.kind, sizes) {
-                    self.inflated.may_lie_outside(base, sizes.base);
-                }
-                let results = &mut self.inflated.results;
-                *results = results.saturating_add(entry.result);
-                self.check_inflated()?;
+            BodyKind::Delta(_) => {
+                self.end_delta(&entry)?;
                 // All of it, unless the inflater was emptied before.
-                let whole = last as u64 == entry.header.size;
-                Content::Delta(whole.then(|| self.inflater.filled(last)))
+                Content::Delta(is_small.then(|| self.inflater.filled(last)))
             }
         };
         sink(entry, content)?;
@@ -364,25 +416,13 @@ impl Front {
         Ok(())
     }
 
-    /// Compares what is promised with what is allowed, before it is made: more
-    /// than the promise is refused when it comes.
-    fn check_inflated(&self) -> Result<(), Error> {
-        let Inflated {
-            entries, results, ..
-        } = &self.inflated;
-        let got = entries.saturating_add(*results);
-        let limit = self.allowed.saturating_add(self.inflated.outside);
-        if got > limit {
-            return Err(Exceeded::Inflated { limit, got }.into());
-        }
-        Ok(())
-    }
-
     fn trailer(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         let used = self.gather(self.format.raw_len(), bytes);
         match ObjectId::from_bytes(&self.held) {
             Some(got) if self.held.len() == self.format.raw_len() => {
-                let expected = self.sum.clone().finish();
+                let sum = self.sum.take();
+                let sum = sum.unwrap_or_else(|| FileHasher::new(self.format));
+                let expected = sum.finish();
                 if expected != got {
                     return Err(Error::Checksum { expected, got });
                 }
@@ -392,18 +432,6 @@ impl Front {
             _ => self.state = State::Trailer,
         }
         Ok(used)
-    }
-}
-
-impl Inflated {
-    /// Takes note of a base that may lie outside. Whether it does, and is as
-    /// large as the delta says, is seen before anything is built on it.
-    fn may_lie_outside(&mut self, base: ObjectId, size: u64) {
-        const LARGE: u64 = 64 << 10;
-        const MOST: usize = 1 << 16;
-        if size >= LARGE && self.bases.len() < MOST && self.bases.insert(base) {
-            self.outside = self.outside.saturating_add(Limits::on_base(size));
-        }
     }
 }
 
@@ -432,9 +460,9 @@ mod tests {
             let mut seen = Vec::new();
             for piece in pack.chunks(length) {
                 front
-                    .push(piece, &mut |entry, content| {
+                    .push(piece, None, &mut |entry, content| {
                         if let Content::Whole(kind, bytes) = content {
-                            seen.push((entry.offset, kind, bytes));
+                            seen.push((entry.offset, kind, bytes.into_owned()));
                         }
                         Ok(())
                     })

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use gt_vfs::{ObjectFormat, ReadAt};
 
 use super::pass::{Namer, Pass, Taker};
-use super::{Bases, Error, Progress, Verified, Visitor, finish, pass};
+use super::{Arriving, Bases, Error, Progress, Verified, Visitor, arriving, finish, pass};
 use crate::limits::Limits;
 
 /// Verifies a pack as it comes out of `reader`, to its end.
@@ -39,7 +39,7 @@ pub fn stream(
         keep(&buffer[..read])?;
         Ok(read)
     };
-    let pass = pass::read(&mut next, length, format, limits, visitor, progress)?;
+    let pass = pass::read(&mut next, false, length, format, limits, visitor, progress)?;
     finish::finish(pass, source, format, limits, bases, visitor, progress)
 }
 
@@ -47,9 +47,6 @@ pub fn stream(
 /// of [`pack`](super::pack) that needs no object from elsewhere: entries are
 /// inflated, whole objects and the deltas near their bases are named and shown
 /// to the visitor.
-///
-/// `source` may be a file that is still on its way, whose reads wait for the
-/// bytes to come.
 ///
 /// # Errors
 /// See [`Error`].
@@ -67,9 +64,29 @@ pub fn begin(
         Ok(read)
     };
     let length = Some(source.size());
-    let pass = pass::read(&mut next, length, format, limits, visitor, progress)?;
+    let pass = pass::read(&mut next, true, length, format, limits, visitor, progress)?;
     Ok(Begun {
         pass,
+        format,
+        limits: limits.clone(),
+    })
+}
+
+/// Does as [`begin`], with a file that is still on its way, whose reads wait for
+/// the bytes to come: while they do not, deltas are resolved as well, as far as
+/// their bases are in the pack and named by offsets.
+///
+/// # Errors
+/// See [`Error`].
+pub fn arrive(
+    source: &dyn Arriving,
+    format: ObjectFormat,
+    limits: &Limits,
+    visitor: &dyn Visitor,
+    progress: &dyn Progress,
+) -> Result<Begun, Error> {
+    Ok(Begun {
+        pass: arriving::read(source, format, limits, visitor, progress)?,
         format,
         limits: limits.clone(),
     })
@@ -146,7 +163,7 @@ impl<'a> Incoming<'a> {
         }
         let namer = &self.namer;
         let mut full = |batch| namer.name(batch);
-        self.fault = self.taker.push(bytes, namer, &mut full).err();
+        self.fault = self.taker.push(bytes, None, namer, &mut full).err();
         self.fault.is_none() && !self.namer.has_failed()
     }
 

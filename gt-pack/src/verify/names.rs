@@ -4,6 +4,7 @@ use std::sync::{Mutex, RwLock};
 
 use gt_vfs::{ObjectFormat, ObjectId};
 
+use super::columns::Bits;
 use crate::kind::Kind;
 
 /// Name, kind and depth of every entry, in the order of the pack.
@@ -41,12 +42,13 @@ impl Names {
         }
     }
 
-    /// Makes room for `count` entries.
-    pub(super) fn grow(&self, count: usize) {
+    /// Makes room for `count` entries, and says for how many there is.
+    pub(super) fn grow(&self, count: usize) -> usize {
         let mut runs = self.runs.write().unwrap_or_else(|e| e.into_inner());
         while runs.len() * RUN < count {
             runs.push(Mutex::new(vec![0; width(self.format) * RUN]));
         }
+        runs.len() * RUN
     }
 
     fn runs(&self) -> std::sync::RwLockReadGuard<'_, Vec<Mutex<Vec<u8>>>> {
@@ -59,6 +61,32 @@ impl Names {
         let runs = self.runs();
         let mut run = lock(&runs[place as usize / RUN]);
         named.write(&mut run[place as usize % RUN * width..][..width]);
+    }
+
+    /// Takes note of many entries, in the order of the pack.
+    pub(super) fn put_all(&self, named: &[(u32, Named)]) {
+        let width = width(self.format);
+        let run_of = |place: u32| place as usize / RUN;
+        let runs = self.runs();
+        for here in named.chunk_by(|a, b| run_of(a.0) == run_of(b.0)) {
+            let mut run = lock(&runs[run_of(here[0].0)]);
+            for (place, named) in here {
+                named.write(&mut run[*place as usize % RUN * width..][..width]);
+            }
+        }
+    }
+
+    /// Returns which of `count` entries somebody named.
+    pub(super) fn known(&self, count: usize) -> Bits {
+        let mut known = Bits::new(count);
+        let width = width(self.format);
+        for (run, begin) in self.runs().iter().zip((0..).step_by(RUN)) {
+            let run = lock(run);
+            let records = run.chunks_exact(width).zip(begin..count as u32);
+            let named = records.filter(|(record, _)| record[width - BESIDE..] != [0; BESIDE]);
+            named.for_each(|(_, place)| known.put(place));
+        }
+        known
     }
 
     /// Returns what an entry is; `None` while nobody said.

@@ -1,19 +1,23 @@
 //! The first pass: the front on one thread, the naming of whole objects on
-//! the others.
+//! the others, which look for entries ahead of the front when they have time.
 
-use std::sync::Mutex;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use gt_vfs::{ObjectFormat, ObjectId};
+use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 
-use super::batch::Batch;
-use super::front::{Content, Front, Inflated, RawEntry};
+use super::ahead::{Part, Scouts};
+use super::batch::{Batch, Hands};
+use super::early::Early;
+use super::front::Front;
+use super::inflated::Inflated;
 use super::kept::Kept;
 use super::names::{Named, Names, lock};
-use super::resolve::show;
-use super::table::Rows;
+use super::raw::{Content, RawEntry};
+use super::resolve::{Resolver, show};
+use super::table::{Rows, Table};
 use super::{Error, Progress, Stage, Visitor};
-use crate::hash;
 use crate::kind::Kind;
 use crate::limits::Limits;
 
@@ -28,14 +32,19 @@ pub(super) struct Pass {
 }
 
 /// Bytes read at a time.
-const STEP: usize = 256 << 10;
+pub(super) const STEP: usize = 128 << 10;
 
 /// Reads bytes into the front of the buffer: 0 at the end.
 pub(super) type Next<'a> = dyn FnMut(&mut [u8]) -> std::io::Result<usize> + 'a;
 
-/// Reads a pack of `length` bytes, if that is known, in order.
+/// Parts of a pack that are read ahead at most.
+const WINDOW: usize = 16;
+
+/// Reads a pack of `length` bytes, if that is known, in order. Where it
+/// `is_whole` nobody waits for bytes, and parts are read ahead.
 pub(super) fn read(
     next: &mut Next<'_>,
+    is_whole: bool,
     length: Option<u64>,
     format: ObjectFormat,
     limits: &Limits,
@@ -44,34 +53,47 @@ pub(super) fn read(
 ) -> Result<Pass, Error> {
     let mut taker = Taker::new(format, limits, length);
     let namer = Namer::new(format, limits, visitor);
-    let most = 2 * rayon::current_num_threads();
+    let scouts = Scouts::new(format, limits);
+    let threads = rayon::current_num_threads();
+    let most = 2 * threads;
+    let window = match is_whole && threads > 1 {
+        true => threads.min(WINDOW),
+        false => 0,
+    };
     let outcome = rayon::in_place_scope(|scope| -> Result<(), Error> {
-        let mut at = 0;
-        let mut buffer = vec![0; STEP];
+        let mut parts = VecDeque::new();
+        let mut reader = Reader::new(next);
         loop {
-            let read = match next(&mut buffer) {
-                Ok(0) => break,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                other => other?,
-            };
-            at += read as u64;
-            taker.push(&buffer[..read], &namer, &mut |full| {
-                // Nobody waits here: when the others are behind, this
-                // thread helps, which also bounds what lies in memory.
-                if namer.running.load(Ordering::Relaxed) < most {
-                    namer.running.fetch_add(1, Ordering::Relaxed);
-                    let namer = &namer;
+            while parts.len() <= window
+                && let Some(part) = reader.next()?
+            {
+                let part = Arc::new(part);
+                if !parts.is_empty() {
+                    // The front may be done with it before its turn comes.
+                    let (part, scouts) = (Arc::downgrade(&part), &scouts);
                     scope.spawn(move |_| {
-                        namer.name(full);
-                        namer.running.fetch_sub(1, Ordering::Relaxed);
+                        if let Some(part) = part.upgrade() {
+                            scouts.look(&part);
+                        }
                     });
-                } else {
-                    namer.name(full);
                 }
-            })?;
+                parts.push_back(part);
+            }
+            let Some(part) = parts.pop_front() else {
+                break;
+            };
+            if let Some(length) = length.filter(|_| window > 0) {
+                taker.share.at(part.offset, length, threads);
+            }
+            let early = part.take();
+            let mut full = lend(&namer, scope, most);
+            taker.push(&part.bytes, early.as_ref(), &namer, &mut full)?;
             if namer.failed.load(Ordering::Relaxed) {
                 return Ok(());
             }
+            scouts.give(early);
+            let at = part.offset + part.bytes.len() as u64;
+            reader.give(Arc::into_inner(part));
             let total = length.unwrap_or(at);
             if progress.at(Stage::Reading, at, total).is_break() {
                 return Err(Error::Stopped);
@@ -83,12 +105,107 @@ pub(super) fn read(
     taker.finish(namer, outcome)
 }
 
+/// Returns what has a batch named: by another thread, or, when `most` of them
+/// are behind, by this one, which also bounds what lies in memory.
+pub(super) fn lend<'a, 'scope>(
+    namer: &'scope Namer<'scope>,
+    scope: &'a rayon::Scope<'scope>,
+    most: usize,
+) -> impl FnMut(Batch) + 'a {
+    move |full| {
+        if namer.running.load(Ordering::Relaxed) < most {
+            namer.running.fetch_add(1, Ordering::Relaxed);
+            scope.spawn(move |_| {
+                namer.name(full);
+                namer.running.fetch_sub(1, Ordering::Relaxed);
+            });
+        } else {
+            namer.name(full);
+        }
+    }
+}
+
+/// Reads the parts of a pack.
+struct Reader<'a, 'b> {
+    next: &'a mut Next<'b>,
+    offset: u64,
+    /// Memory for the next part.
+    spare: Vec<Vec<u8>>,
+}
+
+impl<'a, 'b> Reader<'a, 'b> {
+    fn new(next: &'a mut Next<'b>) -> Self {
+        Self {
+            next,
+            offset: 0,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Returns the next part; `None` at the end.
+    fn next(&mut self) -> std::io::Result<Option<Part>> {
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.resize(STEP, 0);
+        let read = loop {
+            match (self.next)(&mut bytes) {
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        bytes.truncate(read);
+        let offset = self.offset;
+        self.offset += read as u64;
+        Ok((read > 0).then(|| Part::new(offset, bytes)))
+    }
+
+    /// Takes back a part that is done with, unless somebody still has it.
+    fn give(&mut self, part: Option<Part>) {
+        self.spare.extend(part.map(|part| part.bytes));
+    }
+}
+
+/// How much work one batch is: less and less towards the end of a pack, so
+/// that all threads are done at the same time.
+struct Share {
+    /// Work that was handed out.
+    work: u64,
+    most: u64,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self {
+            work: 0,
+            most: u64::MAX,
+        }
+    }
+}
+
+impl Share {
+    /// Looks how far it is to the end of a pack of `length` bytes.
+    fn at(&mut self, at: u64, length: u64, threads: usize) {
+        /// The smallest share that is worth its while.
+        const LEAST: u64 = 1 << 20;
+        let left =
+            u128::from(self.work) * u128::from(length.saturating_sub(at)) / u128::from(at.max(1));
+        let share = u64::try_from(left / (4 * threads) as u128).unwrap_or(u64::MAX);
+        self.most = share.max(LEAST);
+    }
+}
+
 /// Cuts bytes into entries and gathers objects to be named.
 pub(super) struct Taker {
     front: Front,
     limits: Limits,
     rows: Rows,
     batch: Batch,
+    /// Entries for whose names there is room.
+    room: usize,
+    share: Share,
+    /// Deltas that nobody resolves before it is asked for.
+    waiting: usize,
+    /// Where the last entry ends.
+    end: u64,
     /// What deltas make was compared with what is allowed when they came.
     is_exact: bool,
 }
@@ -100,6 +217,10 @@ impl Taker {
             limits: limits.clone(),
             rows: Rows::new(format),
             batch: Batch::default(),
+            room: 0,
+            share: Share::default(),
+            waiting: 0,
+            end: 0,
             is_exact: length.is_some(),
         }
     }
@@ -108,6 +229,7 @@ impl Taker {
     pub(super) fn push(
         &mut self,
         bytes: &[u8],
+        early: Option<&Early>,
         namer: &Namer<'_>,
         full: &mut dyn FnMut(Batch),
     ) -> Result<(), Error> {
@@ -116,11 +238,18 @@ impl Taker {
             limits,
             rows,
             batch,
+            room,
+            share,
+            waiting,
+            end,
             is_exact,
         } = self;
-        front.push(bytes, &mut |entry: RawEntry, content| {
+        front.push(bytes, early, &mut |entry: RawEntry, content| {
             let place = rows.push(&entry, limits)?;
-            namer.names.grow(rows.len());
+            *end = entry.end;
+            if rows.len() > *room {
+                *room = namer.names.grow(rows.len());
+            }
             match content {
                 Content::Delta(Some(bytes)) => {
                     let base = rows.base_before(place);
@@ -130,21 +259,70 @@ impl Taker {
                         batch.delta(place, entry.offset, base, entry.result, bytes)
                     });
                     if !taken {
+                        *waiting += 1;
                         lock(&namer.kept).put(place, bytes);
                     }
                 }
-                Content::Delta(None) => *is_exact &= rows.base_before(place).is_some(),
+                Content::Delta(None) => {
+                    *waiting += 1;
+                    *is_exact &= rows.base_before(place).is_some();
+                }
                 Content::Streamed(kind, oid) => {
                     show(namer.visitor, &oid, kind, entry.result, None)?;
                     namer.add(place, oid, kind);
                 }
                 Content::Whole(kind, bytes) => batch.whole(place, kind, bytes),
             }
-            if batch.is_full(place) {
-                full(std::mem::take(batch));
+            if batch.is_full(place, share.most) {
+                share.work += batch.work();
+                full(std::mem::replace(batch, namer.empty()));
             }
             Ok(())
         })
+    }
+
+    /// Tells whether enough deltas wait, compared with all that came: what was
+    /// built before may have to be built again for them. Deltas that name
+    /// their bases may stand on objects that are still to come.
+    pub(super) fn is_worth_resolving(&self) -> bool {
+        const LEAST: usize = 4096;
+        self.is_exact && self.waiting >= LEAST.max(self.rows.len() / 16)
+    }
+
+    /// Resolves all deltas that came. Nobody names anything meanwhile.
+    pub(super) fn resolve(
+        &mut self,
+        namer: &mut Namer<'_>,
+        source: &dyn ReadAt,
+        length: u64,
+        visitor: &dyn Visitor,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let format = namer.format;
+        let mut rows = std::mem::replace(&mut self.rows, Rows::new(format));
+        let kept = namer.kept.get_mut().unwrap_or_else(|e| e.into_inner());
+        let kept = std::mem::take(kept);
+        let known = namer.names.known(rows.len());
+        let depths = std::mem::take(&mut rows.depths);
+        let end = self.end + format.raw_len() as u64;
+        let table = Table::new(source, format, end, rows, kept, &known);
+        let resolver = Resolver::new(
+            format,
+            &self.limits,
+            &table,
+            &namer.names,
+            &known,
+            visitor,
+            progress,
+            self.front.inflated(),
+            length,
+        );
+        let outcome = resolver.inside();
+        drop(resolver);
+        self.rows = table.into_rows();
+        self.rows.depths = depths;
+        self.waiting = 0;
+        outcome
     }
 
     /// Returns the objects that were not handed out yet.
@@ -181,8 +359,11 @@ pub(super) struct Namer<'a> {
     visitor: &'a dyn Visitor,
     names: Names,
     kept: Mutex<Kept>,
+    /// What is at work no longer.
+    hands: Mutex<Vec<Hands>>,
+    empty: Mutex<Vec<Batch>>,
     fault: Mutex<Option<Error>>,
-    failed: AtomicBool,
+    pub(super) failed: AtomicBool,
     running: AtomicUsize,
 }
 
@@ -194,6 +375,8 @@ impl<'a> Namer<'a> {
             visitor,
             names: Names::new(format),
             kept: Mutex::default(),
+            hands: Mutex::default(),
+            empty: Mutex::default(),
             fault: Mutex::default(),
             failed: AtomicBool::new(false),
             running: AtomicUsize::new(0),
@@ -201,20 +384,28 @@ impl<'a> Namer<'a> {
     }
 
     /// Names objects; a fault is kept for the end.
-    pub(super) fn name(&self, batch: Batch) {
-        let mut namer = hash::Namer::new(self.format);
+    pub(super) fn name(&self, mut batch: Batch) {
+        let hands = lock(&self.hands).pop();
+        let mut hands = hands.unwrap_or_else(|| Hands::new(self.format));
         let mut left = |place, bytes: &[u8]| lock(&self.kept).put(place, bytes);
-        let named = batch.name(
-            &mut namer,
+        let named = hands.name(
+            &mut batch,
             &self.names,
             self.visitor,
             self.waiting,
             &mut left,
         );
+        lock(&self.hands).push(hands);
+        lock(&self.empty).push(batch);
         if let Err(fault) = named {
             self.failed.store(true, Ordering::Relaxed);
             lock(&self.fault).get_or_insert(fault);
         }
+    }
+
+    /// Returns a batch with nothing in it.
+    fn empty(&self) -> Batch {
+        lock(&self.empty).pop().unwrap_or_default()
     }
 
     /// Tells whether an object was refused.

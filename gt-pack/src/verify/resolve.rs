@@ -13,6 +13,7 @@ use gt_vfs::{ObjectFormat, ObjectId};
 
 use super::columns::Bits;
 use super::names::{Named, Names, lock};
+use super::spare::Spare;
 use super::table::{Table, changed};
 use super::{Base, Bases, Error, Progress, Seen, Stage, Visitor};
 use crate::delta::apply;
@@ -57,18 +58,19 @@ impl<'a> Resolver<'a> {
         limits: &'a Limits,
         table: &'a Table<'a>,
         names: &'a Names,
+        known: &Bits,
         visitor: &'a dyn Visitor,
         progress: &'a dyn Progress,
         spent: u64,
         length: u64,
     ) -> Self {
-        let (claimed, early) = (Bits::new(table.len()), Bits::new(table.len()));
+        let (mut claimed, mut early) = (Bits::new(table.len()), Bits::new(table.len()));
         let mut spent = spent;
         for place in 0..table.len() as u32 {
             if !table.is_delta(place) {
-                claimed.set(place);
-            } else if names.find(place).is_some() {
-                early.set(place);
+                claimed.put(place);
+            } else if known.get(place) {
+                early.put(place);
                 spent = spent.saturating_add(table.size(place));
             }
         }
@@ -95,30 +97,22 @@ impl<'a> Resolver<'a> {
 
     /// Resolves what stands on the whole objects of the pack.
     pub(super) fn inside(&self) -> Result<(), Error> {
-        let mut roots = Vec::new();
-        let mut deltas = Vec::new();
-        let mut done = self.early.count();
-        for place in 0..self.table.len() as u32 {
-            if self.table.is_delta(place) {
-                continue;
-            }
-            done += 1;
-            if let Some(named) = self.names.find(place) {
-                self.table.deltas_on(Some(place), &named.oid, &mut deltas);
-                if !deltas.is_empty() {
-                    roots.push(place);
-                }
-            }
-        }
+        let roots = self.table.roots(self.names);
+        // Whole objects were claimed when they came.
+        let done = self.early.count() + self.claimed.count();
         self.done.store(done, Ordering::Relaxed);
         self.spread(roots, |worker, place| {
             let Some(named) = self.names.find(place) else {
                 return Ok(());
             };
             let Worker {
-                inflater, buffer, ..
+                inflater,
+                buffer,
+                spare,
+                ..
             } = worker;
-            let content = self.table.inflate(place, inflater, buffer)?;
+            let mut content = spare.take(self.table.size(place));
+            self.table.inflate(place, inflater, buffer, &mut content)?;
             let base = Base::new(named.kind, content, 0);
             self.put(worker, Some(place), named.oid, base, None)
         })
@@ -179,14 +173,9 @@ impl<'a> Resolver<'a> {
             for _ in 0..threads {
                 scope.spawn(move |scope| {
                     let mut worker = Worker::new(self.format);
-                    // Neighbours in the pack are read together.
-                    const RUN: usize = 16;
                     self.work(|| {
                         loop {
-                            let at = next.fetch_add(RUN, Ordering::Relaxed);
-                            let Some(run) = roots.get(at..roots.len().min(at + RUN)) else {
-                                return Ok(());
-                            };
+                            let run = next_run(roots, next, threads);
                             if run.is_empty() {
                                 return Ok(());
                             }
@@ -253,20 +242,25 @@ impl<'a> Resolver<'a> {
             self.charge(base.quota.as_deref(), self.table.size(place))?;
         }
         let Worker {
-            inflater, buffer, ..
+            inflater,
+            buffer,
+            delta,
+            spare,
+            ..
         } = worker;
-        let content = self
-            .table
-            .delta(place, inflater, buffer, |delta| {
-                apply::apply(&base.content, delta, self.limits.object)
-            })?
+        let mut content = spare.take(self.table.size(place));
+        let delta = self.table.delta(place, inflater, buffer, delta)?;
+        apply::apply_to(&base.content, delta, self.limits.object, &mut content)
             .map_err(|source| Error::Delta { offset, source })?;
         if content.len() as u64 != self.table.size(place) {
             return Err(changed(offset));
         }
         let (kind, depth, quota) = (base.kind, base.depth + 1, base.quota.clone());
         let base_place = base.place;
-        drop(base);
+        // The last that needed it gives its memory to the next.
+        if let Some(mut done) = Arc::into_inner(base) {
+            spare.give(done.take());
+        }
         if depth > self.limits.depth {
             return Err(Exceeded::Depth {
                 limit: self.limits.depth,
@@ -324,6 +318,7 @@ impl<'a> Resolver<'a> {
     ) -> Result<(), Error> {
         self.table.deltas_on(place, &oid, &mut worker.deltas);
         if worker.deltas.is_empty() {
+            worker.spare.give(base.content);
             return Ok(());
         }
         let length = base.content.len() as u64;
@@ -365,6 +360,18 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Takes the next of `all` behind those that `next` counts: neighbours in the
+/// pack are read together, but towards the end all threads must have some.
+fn next_run<'a>(all: &'a [u32], next: &AtomicUsize, threads: usize) -> &'a [u32] {
+    const RUN: usize = 16;
+    let length = |at: usize| (all.len().saturating_sub(at) / (4 * threads)).clamp(1, RUN);
+    let taken = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
+        Some(at + length(at))
+    });
+    let at = taken.unwrap_or(all.len()).min(all.len());
+    &all[at..all.len().min(at + length(at))]
+}
+
 /// A base some of whose deltas are still to come.
 struct Waiting {
     /// Where in the pack, if it is there.
@@ -377,10 +384,18 @@ struct Waiting {
     count: Arc<AtomicU64>,
 }
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
+impl Waiting {
+    /// Takes the content, which waits no longer.
+    fn take(&mut self) -> Vec<u8> {
         let length = self.content.len() as u64;
         self.count.fetch_sub(length, Ordering::Relaxed);
+        std::mem::take(&mut self.content)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.take();
     }
 }
 
@@ -389,6 +404,8 @@ struct Worker {
     inflater: Inflater,
     namer: Namer,
     buffer: Vec<u8>,
+    delta: Vec<u8>,
+    spare: Spare,
     deltas: Vec<u32>,
     stack: Vec<Step>,
 }
@@ -399,6 +416,8 @@ impl Worker {
             inflater: Inflater::new(),
             namer: Namer::new(format),
             buffer: Vec::new(),
+            delta: Vec::new(),
+            spare: Spare::default(),
             deltas: Vec::new(),
             stack: Vec::new(),
         }

@@ -4,9 +4,9 @@ use gt_vfs::{ObjectFormat, ObjectId, ReadAt};
 
 use super::Error;
 use super::columns::{Bits, Offsets, Short};
-use super::front::RawEntry;
 use super::kept::Kept;
 use super::names::Names;
+use super::raw::RawEntry;
 use super::refs::Refs;
 use crate::entry::{EntryHeader, EntryKind, MAX_ENTRY_HEADER};
 use crate::inflate::{self, Inflater};
@@ -24,7 +24,7 @@ pub(super) struct Rows {
     pub(super) back: Short,
     is_delta: Bits,
     /// Offset deltas between it and an object that is none.
-    depths: Short,
+    pub(super) depths: Short,
     refs: Refs,
 }
 
@@ -73,8 +73,8 @@ impl Rows {
         self.back.push(back.into());
         self.depths.push(depth.into());
         self.is_delta.grow(place);
-        if !matches!(entry.header.kind, EntryKind::Whole(_)) {
-            self.is_delta.set(place);
+        if entry.is_delta() {
+            self.is_delta.put(place);
         }
         Ok(place)
     }
@@ -119,15 +119,15 @@ impl<'a> Table<'a> {
         length: u64,
         mut rows: Rows,
         mut kept: Kept,
-        names: &Names,
+        known: &Bits,
     ) -> Self {
         rows.depths = Short::default();
         rows.refs.sort();
         kept.sort();
         let count = rows.len() as u32;
         // What is a delta on an object that is not known yet may stand on any.
-        let is_open = |place| !rows.refs.is_empty() || names.find(place).is_none();
-        let is_base = Bits::new(rows.len());
+        let is_open = |place| !rows.refs.is_empty() || !known.get(place);
+        let mut is_base = Bits::new(rows.len());
         let mut open = Vec::new();
         // Bases stand before their deltas, so the last come first here.
         for place in (0..count).rev().filter(|place| rows.is_delta.get(*place)) {
@@ -135,7 +135,9 @@ impl<'a> Table<'a> {
             let base = rows.base_before(place);
             if is_base.get(place) || weight > 0 && base.is_some() {
                 open.push((place, weight));
-                base.map(|base| is_base.set(base));
+                if let Some(base) = base {
+                    is_base.put(base);
+                }
             }
         }
         open.reverse();
@@ -248,28 +250,49 @@ impl<'a> Table<'a> {
             .partition_point(|(place, _)| by_base(&self.rows, *place) < key)
     }
 
-    /// Hands the bytes of a delta to `take`: those that were kept, or inflated
-    /// once more.
-    pub(super) fn delta<T>(
-        &self,
+    /// Returns the whole objects on which open deltas stand.
+    pub(super) fn roots(&self, names: &Names) -> Vec<u32> {
+        let mut deltas = Vec::new();
+        let wholes = (0..self.len() as u32).filter(|place| !self.is_delta(*place));
+        let is_root = |place: &u32| {
+            if self.is_base.get(*place) || self.rows.refs.is_empty() {
+                return self.is_base.get(*place);
+            }
+            let Some(named) = names.find(*place) else {
+                return false;
+            };
+            self.deltas_on(Some(*place), &named.oid, &mut deltas);
+            !deltas.is_empty()
+        };
+        wholes.filter(is_root).collect()
+    }
+
+    /// Returns the bytes of a delta: those that were kept, or inflated once
+    /// more, into `out`.
+    pub(super) fn delta<'b>(
+        &'b self,
         place: u32,
         inflater: &mut Inflater,
         buffer: &mut Vec<u8>,
-        take: impl FnOnce(&[u8]) -> T,
-    ) -> Result<T, Error> {
+        out: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], Error> {
         match self.kept.find(place) {
-            Some(bytes) => Ok(take(bytes)),
-            None => Ok(take(&self.inflate(place, inflater, buffer)?)),
+            Some(bytes) => Ok(bytes),
+            None => {
+                self.inflate(place, inflater, buffer, out)?;
+                Ok(out)
+            }
         }
     }
 
-    /// Inflates an entry: an object or a delta.
+    /// Inflates an entry, an object or a delta, into `out`.
     pub(super) fn inflate(
         &self,
         place: u32,
         inflater: &mut Inflater,
         buffer: &mut Vec<u8>,
-    ) -> Result<Vec<u8>, Error> {
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let offset = self.offset(place);
         let next = match place as usize + 1 {
             next if next < self.len() => self.offset(next as u32),
@@ -299,7 +322,7 @@ impl<'a> Table<'a> {
             return Err(changed(offset));
         }
         inflater
-            .whole(&bytes[begin..], header.size)
+            .whole_to(&bytes[begin..], header.size, out)
             .map_err(|e| match e {
                 inflate::Error::Stream(what) => Error::Deflate { offset, what },
                 inflate::Error::Size(got) => Error::Size {

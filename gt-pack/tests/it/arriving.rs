@@ -8,10 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use gt_pack::import::{Gate, ReelFacts};
 use gt_pack::reel_vfs::Options;
-use gt_pack::verify::{self, NoBases, Progress, Seen, Silent, Stage, Visitor};
+use gt_pack::verify::{self, Arriving, NoBases, Progress, Seen, Silent, Stage, Visitor};
 use gt_pack::{Limits, ObjectFormat, ReelVfs, import};
 use gt_vfs::{ContentId, ReadAt, VPath, Verdict, Vfs, WriteAt};
 
+use crate::crafted::{Maker, delta};
 use crate::git::Git;
 use crate::reel::Made;
 
@@ -360,6 +361,12 @@ impl ReadAt for Late<'_> {
     }
 }
 
+impl Arriving for Late<'_> {
+    fn there(&self) -> u64 {
+        self.bytes.len() as u64 - 1000
+    }
+}
+
 #[test]
 fn objects_are_named_before_the_last_byte_is_there() {
     let git = Git::init();
@@ -379,8 +386,113 @@ fn objects_are_named_before_the_last_byte_is_there() {
         most: 40,
     };
     let limits = Limits::default();
-    let begun = verify::begin(&late, ObjectFormat::Sha1, &limits, &named, &Silent).unwrap();
+    let begun = verify::arrive(&late, ObjectFormat::Sha1, &limits, &named, &Silent).unwrap();
     let verified = begun.finish(&late, &NoBases, &named, &Silent).unwrap();
     assert_eq!(verified.entries.len(), 62);
     assert_eq!(*named.0.lock().unwrap(), 62);
+}
+
+/// A pack that comes in small parts, each when all before was read.
+struct Trickle<'a> {
+    bytes: &'a [u8],
+    part: u64,
+    there: Mutex<u64>,
+    named: &'a Count,
+    /// Objects that were named when the last part came.
+    early: Mutex<usize>,
+}
+
+impl ReadAt for Trickle<'_> {
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let mut there = self.there.lock().unwrap();
+        if *there <= offset && offset < self.size() {
+            *there = self.size().min(offset + self.part);
+            if *there == self.size() {
+                *self.early.lock().unwrap() = *self.named.0.lock().unwrap();
+            }
+        }
+        let rest = self.bytes.get(offset as usize..*there as usize);
+        let rest = rest.unwrap_or_default();
+        let n = buf.len().min(rest.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+
+    fn lend(&self, _: u64, _: usize) -> Option<Bytes> {
+        None
+    }
+
+    fn id(&self) -> Option<ContentId> {
+        None
+    }
+}
+
+impl Arriving for Trickle<'_> {
+    fn there(&self) -> u64 {
+        *self.there.lock().unwrap()
+    }
+}
+
+/// While nothing comes deltas are resolved, however far their bases lie before
+/// them, and each object is named once.
+#[test]
+fn deltas_are_resolved_before_the_last_byte_is_there() {
+    const TREES: u32 = 1500;
+    const ALL: u32 = 20_000;
+    let mut maker = Maker::new();
+    let mut at: Vec<u64> = Vec::new();
+    for n in 0..ALL {
+        let begin = maker.at();
+        maker = match n {
+            0..TREES => maker.blob(format!("{n:06}").as_bytes()),
+            // Six bytes more behind all of its base, which is far.
+            _ => {
+                let base = u64::from(n / TREES) * 6;
+                let mut steps = vec![0x90, base as u8, 6];
+                steps.extend_from_slice(format!("{n:06}").as_bytes());
+                let content = delta(base, base + 6, &steps);
+                maker.ofs(at[(n - TREES) as usize], &content)
+            }
+        };
+        at.push(begin);
+    }
+    let pack = maker.end();
+    let whole = pack.judge(&Limits::default()).unwrap();
+    for part in [7_000, 100_000, u64::MAX >> 1] {
+        let named = Count::default();
+        let slow = Trickle {
+            bytes: &pack.bytes,
+            part,
+            there: Mutex::new(0),
+            named: &named,
+            early: Mutex::new(0),
+        };
+        let limits = Limits::default();
+        let begun = verify::arrive(&slow, pack.format, &limits, &named, &Silent).unwrap();
+        let early = *slow.early.lock().unwrap();
+        let verified = begun.finish(&slow, &NoBases, &named, &Silent).unwrap();
+        assert!(verified == whole, "in parts of {part}");
+        assert_eq!(*named.0.lock().unwrap(), ALL as usize, "in parts of {part}");
+        if part == 7_000 {
+            assert!(early > ALL as usize * 3 / 5, "{early} of {ALL} were named");
+        }
+    }
+    // The ceilings are those of a pack that is at hand.
+    let mut limits = Limits::default();
+    limits.depth = 5;
+    let refused = pack.judge(&limits).unwrap_err().to_string();
+    let named = Count::default();
+    let slow = Trickle {
+        bytes: &pack.bytes,
+        part: 7_000,
+        there: Mutex::new(0),
+        named: &named,
+        early: Mutex::new(0),
+    };
+    let fault = verify::arrive(&slow, pack.format, &limits, &named, &Silent).err();
+    assert_eq!(fault.unwrap().to_string(), refused);
 }

@@ -123,6 +123,47 @@ fn a_pack_is_verified_as_it_comes() {
 }
 
 #[test]
+fn parts_of_a_pack_by_many_threads() {
+    // Many times what is read at a time: whole objects, some of them large,
+    // deltas on those before, files that cannot be deflated.
+    let git = Git::init();
+    let noise = |n: u32| -> Vec<u8> {
+        let mut state = n | 1;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..40_000 * (n as usize % 4)).map(|_| next()).collect()
+    };
+    for n in 0..40 {
+        std::fs::write(git.path().join(format!("noise{n}")), noise(n)).unwrap();
+        git.commit(&[
+            ("a.txt", &format!("{}{}", text(1, 300), text(n + 2, 30))),
+            (&format!("d/{n}"), &text(n, 2000)),
+        ]);
+    }
+    let pack = git.pack_all();
+    assert!(pack.len() > 2 << 20);
+    let verified = |threads, pack: &[u8]| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let source = file(pack);
+        pool.unwrap()
+            .install(|| verify(&*source, &Limits::default()))
+    };
+    let one = verified(1, &pack).unwrap();
+    same_indexes(&pack, &one);
+    for threads in [2, 3, 8] {
+        assert_eq!(verified(threads, &pack).unwrap(), one);
+    }
+    for at in (20..pack.len()).step_by(pack.len() / 20) {
+        let mut altered = pack.clone();
+        altered[at] ^= 0x10;
+        assert!(verified(2, &altered).is_err(), "byte {at}");
+        assert!(verified(2, &pack[..at]).is_err(), "{at} bytes");
+    }
+}
+
+#[test]
 fn one_tree_of_deltas_by_many_threads() {
     // A star of long chains: all stands on one object.
     let git = Git::init();

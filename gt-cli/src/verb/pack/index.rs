@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Failure, broken, read, refused, told};
 use crate::Env;
 use crate::args::pack::Index;
-use crate::files;
+use crate::files::Ready;
 
 /// Verifies a pack and writes its indexes.
 ///
@@ -32,9 +32,22 @@ pub(super) fn run(env: &mut Env, words: &Index) -> Result<(), Failure> {
         return told(env, &words.reading, Err(refused(why)));
     }
     let rev = idx.with_extension("rev");
+    let write_rev = || Ready::new(&rev, |out| write_rev_to(&verified, out));
+    let write_idx = || Ready::new(&idx, |out| write_idx_to(&verified, out));
+    let is_alone = words.reading.threads.is_some_and(|n| usize::from(n) == 1);
+    let (written_rev, written_idx) = if is_alone {
+        (write_rev(), write_idx())
+    } else {
+        std::thread::scope(|scope| {
+            let other = scope.spawn(write_rev);
+            let written_idx = write_idx();
+            let panicked = |cause| std::panic::resume_unwind(cause);
+            (other.join().unwrap_or_else(panicked), written_idx)
+        })
+    };
     // An index that is there tells git that the rest is there too.
-    files::write_by(&rev, |out| write_rev_to(&verified, out)).map_err(broken)?;
-    files::write_by(&idx, |out| write_idx_to(&verified, out)).map_err(broken)?;
+    let both = [written_rev.map_err(broken)?, written_idx.map_err(broken)?];
+    Ready::keep(both).map_err(broken)?;
     if words.reading.json {
         let value = json!({
             "checksum": verified.checksum.to_string(),
