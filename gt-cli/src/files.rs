@@ -57,20 +57,13 @@ impl Ready {
         written.map(|()| ready).map_err(|e| named(path, e))
     }
 
-    /// Gives files of one folder their names, one after the other, and makes
-    /// them survive a loss of power before it returns.
+    /// Gives the file its name. After a loss of power the name may be that of
+    /// the old bytes, or of none.
     ///
     /// # Errors
-    /// As [`write()`]; those before have their names then.
-    pub fn keep<const N: usize>(files: [Self; N]) -> io::Result<()> {
-        let parent = files.last().map(|last| folder(&last.path).to_path_buf());
-        for ready in files {
-            fs::rename(&ready.temporary, &ready.path).map_err(|e| named(&ready.path, e))?;
-        }
-        parent.map_or(Ok(()), |parent| {
-            let folder = File::open(&parent).and_then(|folder| folder.sync_all());
-            folder.map_err(|e| named(&parent, e))
-        })
+    /// As [`write()`].
+    pub fn keep(self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.path).map_err(|e| named(&self.path, e))
     }
 }
 
@@ -104,7 +97,9 @@ fn write_with_mode(
     mode: u32,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
-    Ready::keep([Ready::with_mode(path, mode, fill)?])
+    Ready::with_mode(path, mode, fill)?.keep()?;
+    let synced = File::open(folder(path)).and_then(|folder| folder.sync_all());
+    synced.map_err(|e| named(path, e))
 }
 
 /// Reads a file of at most `limit` bytes; `None` where there is none.
@@ -158,9 +153,9 @@ mod tests {
         drop(ready("a"));
         assert!(Ready::new(&path("b"), |_| Err(io::ErrorKind::Other.into())).is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-        Ready::keep([ready("a"), ready("b")]).unwrap();
-        assert_eq!(read(&path("a"), 2).unwrap(), read(&path("b"), 2).unwrap());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        ready("a").keep().unwrap();
+        assert_eq!(read(&path("a"), 2).unwrap().unwrap(), b"x");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -45,9 +45,11 @@ pub(super) fn run(env: &mut Env, words: &Index) -> Result<(), Failure> {
             (other.join().unwrap_or_else(panicked), written_idx)
         })
     };
-    // An index that is there tells git that the rest is there too.
-    let both = [written_rev.map_err(broken)?, written_idx.map_err(broken)?];
-    Ready::keep(both).map_err(broken)?;
+    let (written_rev, written_idx) = (written_rev.map_err(broken)?, written_idx.map_err(broken)?);
+    // An index that is there tells git that the rest is there too. The folder
+    // is not waited for: what is lost with the power can be made again.
+    let kept = written_rev.keep().and_then(|()| written_idx.keep());
+    kept.map_err(broken)?;
     if words.reading.json {
         let value = json!({
             "checksum": verified.checksum.to_string(),
