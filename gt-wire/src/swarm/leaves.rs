@@ -13,8 +13,8 @@
 //!
 //! A piece then costs each further peer the way of a block and not five round
 //! trips, in which a connection that was idle starts up: all connections of its
-//! way start up at once (N = 100, two seeds: 0.909 of the bound at 25 ms, 0.868
-//! without; 0.850 and 0.791 at 50 ms; 0.954 and 0.945 at 5 ms).
+//! way start up at once (N = 100: 0.908 of the bound at 25 ms, 0.868
+//! without; 0.855 and 0.791 at 50 ms; 0.954 and 0.945 at 5 ms).
 //!
 //! What was tried beside it, and did not help at 25 ms: more turns for the share
 //! of them that is passed (0.892 where it was 0.904), more of them while no block
