@@ -298,3 +298,32 @@ proptest! {
         tell(&tale)?;
     }
 }
+
+/// Two who cannot reach each other, and an origin whose hand-outs wait for the
+/// piece layer until they are others'.
+#[test]
+fn who_did_not_take_a_piece_is_handed_it_again() {
+    let flood = Block {
+        piece: PieceIndex(0),
+        offset: 0,
+        length: BLOCK as u32,
+    };
+    let tale = Tale {
+        seed: 4_236_180_625_680_442_341,
+        v2: true,
+        honest: 2,
+        pieces: 26,
+        piece: BLOCK,
+        latency: 14,
+        loss: 0,
+        hidden: 2,
+        stock: 0,
+        riders: 0,
+        leave: false,
+        mbits: vec![10.0, 10.0, 40.0, 2.0, 2.0, 2.0, 2.0],
+        lies: vec![Nature::Wild(repeated(&Message::Request(flood), 700))],
+        mishaps: vec![],
+        end: None,
+    };
+    tell(&tale).unwrap();
+}

@@ -69,7 +69,7 @@ impl Swarm {
             .map(|link| link.conn)
             .collect();
         for conn in needy {
-            if let Some(piece) = self.rarest_for(conn) {
+            if let Some(piece) = self.rarest_for(conn, true) {
                 self.dispatch.debt(conn).helped = now;
                 self.hand_out(conn, piece);
             }
@@ -97,7 +97,7 @@ impl Swarm {
             .collect();
         receivers.sort_unstable();
         for (_, conn) in receivers {
-            if let Some(piece) = self.rarest_for(conn) {
+            if let Some(piece) = self.rarest_for(conn, false) {
                 self.dispatch.extra += length;
                 self.hand_out(conn, piece);
                 return;
@@ -105,8 +105,10 @@ impl Swarm {
         }
     }
 
-    /// Returns the piece that a peer lacks and fewest others have.
-    pub(in crate::swarm) fn rarest_for(&self, conn: ConnId) -> Option<PieceIndex> {
+    /// Returns the piece that a peer lacks and fewest others have; `again` tells
+    /// whether it may be one that the peer was handed before and did not take,
+    /// if there is no other: nobody else may be there to give it.
+    pub(in crate::swarm) fn rarest_for(&self, conn: ConnId, again: bool) -> Option<PieceIndex> {
         let torrent = self.torrent.as_ref()?;
         let link = self.links.get(&conn)?;
         link.peer
@@ -114,7 +116,7 @@ impl Swarm {
             .missing()
             .map(PieceIndex)
             .filter(|piece| !self.dispatch.hands.contains_key(piece))
-            .filter(|piece| !link.was_shown(*piece))
-            .min_by_key(|piece| torrent.picker.count(*piece))
+            .filter(|piece| again || !link.was_shown(*piece))
+            .min_by_key(|piece| (link.was_shown(*piece), torrent.picker.count(*piece)))
     }
 }
