@@ -324,6 +324,8 @@ fn who_did_not_take_a_piece_is_handed_it_again() {
         lies: vec![Nature::Wild(repeated(&Message::Request(flood), 700))],
         mishaps: vec![],
         end: None,
+        sources: vec![],
+        down: None,
     };
     tell(&tale).unwrap();
 }
