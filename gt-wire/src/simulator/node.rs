@@ -200,6 +200,11 @@ impl Node {
             content.closed = self.closed.iter().copied().collect();
         }
         self.begun_with = self.have.count();
+        let files = self.matter.known.files().len();
+        if self.have.is_full() && content.closed.len() == files {
+            // It was killed before it could say so.
+            self.done_at.get_or_insert(now);
+        }
         let mut options = self.options.clone();
         options.content = Some(content);
         self.swarm = Some(Swarm::new(options));

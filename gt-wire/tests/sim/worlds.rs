@@ -329,3 +329,33 @@ fn who_did_not_take_a_piece_is_handed_it_again() {
     };
     tell(&tale).unwrap();
 }
+
+/// Whoever is killed between a file's last piece and its verdict finds it whole
+/// when it comes back, and has nothing more to wait for.
+#[test]
+fn who_was_killed_while_it_closed_is_done_when_it_is_back() {
+    let tale = Tale {
+        seed: 17_822_129_159_946_885_278,
+        v2: true,
+        honest: 5,
+        pieces: 20,
+        piece: 4 * BLOCK,
+        latency: 14,
+        loss: 0,
+        hidden: 2,
+        stock: 2,
+        riders: 0,
+        leave: true,
+        mbits: vec![10.0, 10.0, 40.0, 2.0, 10.0, 40.0, 2.0],
+        lies: vec![Nature::FalseHashes, Nature::FalseHashes],
+        mishaps: vec![Mishap {
+            node: 5,
+            at: 1523,
+            away: 1,
+        }],
+        end: None,
+        sources: vec![Nature::Silent],
+        down: None,
+    };
+    tell(&tale).unwrap();
+}
