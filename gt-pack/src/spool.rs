@@ -63,6 +63,10 @@ impl ReadAt for Spool {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let left = self.size().saturating_sub(offset);
         let want = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if want == 0 {
+            // The system takes no offset that is no length of a file.
+            return Ok(0);
+        }
         read_at(&self.file, offset, &mut buf[..want])
     }
 
@@ -118,6 +122,7 @@ mod tests {
         assert_eq!(spool.read_at(2, &mut buffer).unwrap(), 5);
         assert_eq!(&buffer[..5], b"cdefg");
         assert_eq!(spool.read_at(7, &mut buffer).unwrap(), 0);
+        assert_eq!(spool.read_at(u64::MAX, &mut buffer).unwrap(), 0);
         assert!(Spool::open(&std::env::temp_dir()).is_err());
     }
 }

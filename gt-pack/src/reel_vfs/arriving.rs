@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -22,7 +23,7 @@ use gt_vfs::{ContentId, ObjectFormat, ReadAt};
 use crate::chain::read_inside;
 use crate::import::Arrival;
 use crate::limits::Limits;
-use crate::verify::{Arriving, Silent};
+use crate::verify::{Arriving, Progress, Stage};
 
 /// Reels that are read at a time: each has a thread and a table of the objects
 /// that came so far.
@@ -105,7 +106,7 @@ impl Arrivals {
         let read = move || {
             // Whatever is wrong with it is found again, and told of, when the
             // reel is closed.
-            Arrival::read(&*source, format, &common_dir, &limits, &Silent).ok()
+            Arrival::read(&*source, format, &common_dir, &limits, &*source).ok()
         };
         let thread = std::thread::Builder::new().name("gt-arrival".into());
         Some(Reader {
@@ -143,7 +144,7 @@ impl Reader {
 }
 
 impl Drop for Reader {
-    /// Ends the thread: it stops at its next read.
+    /// Ends the thread: it stops at its next read, or among the deltas.
     fn drop(&mut self) {
         self.shared.end();
         if let Some(thread) = self.thread.take() {
@@ -211,6 +212,15 @@ impl ReadAt for Shared {
 
     fn id(&self) -> Option<ContentId> {
         None
+    }
+}
+
+impl Progress for Shared {
+    fn at(&self, _: Stage, _: u64, _: u64) -> ControlFlow<()> {
+        match self.state().ended {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 }
 
@@ -321,5 +331,6 @@ mod tests {
         shared.end();
         let error = thread.join().unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(shared.at(Stage::Resolving, 1, 2).is_break());
     }
 }

@@ -11,6 +11,7 @@ use gt_vfs::{ContentId, ReadAt, Verdict, WriteAt};
 use super::Inner;
 use crate::chain::{read_inside, sync_folder};
 use crate::import::{self, Broken, Expected, Reason};
+use crate::spool::Spool;
 
 pub(super) struct Writer {
     inner: Arc<Inner>,
@@ -61,30 +62,6 @@ impl ReadAt for Writer {
     }
 }
 
-/// The bytes of a reel that is being imported: the file may have lost its name.
-struct Closing {
-    file: File,
-    size: u64,
-}
-
-impl ReadAt for Closing {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        read_inside(&self.file, self.size, offset, buf)
-    }
-
-    fn lend(&self, _: u64, _: usize) -> Option<Bytes> {
-        None
-    }
-
-    fn id(&self) -> Option<ContentId> {
-        None
-    }
-}
-
 impl WriteAt for Writer {
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         match offset.checked_add(data.len() as u64) {
@@ -109,10 +86,8 @@ impl WriteAt for Writer {
     }
 
     fn reader(&self) -> io::Result<Box<dyn ReadAt>> {
-        Ok(Box::new(Closing {
-            file: self.file.try_clone()?,
-            size: self.size,
-        }))
+        // An open file outlives its name, which the import takes away.
+        Ok(Box::new(Spool::new(self.file.try_clone()?)?))
     }
 
     fn sync(&self) -> io::Result<()> {
