@@ -436,17 +436,8 @@ impl Store {
         drop(self.opened(file)?);
         let writer = {
             let mut slot = self.slot_mut(file)?;
-            match std::mem::replace(&mut *slot, Slot::Shut(false)) {
-                Slot::Partial(writer) => match writer.reader() {
-                    Ok(reader) => {
-                        *slot = Slot::Closing(reader);
-                        writer
-                    }
-                    Err(e) => {
-                        *slot = Slot::Partial(writer);
-                        return Err(e);
-                    }
-                },
+            let writer = match std::mem::replace(&mut *slot, Slot::Shut(false)) {
+                Slot::Partial(writer) => writer,
                 // It was shut again at once.
                 Slot::Shut(false) => {
                     let entry = self.entry(file)?;
@@ -456,7 +447,15 @@ impl Store {
                     *slot = whole;
                     return Ok(Verdict::Accept);
                 }
+            };
+            match writer.reader() {
+                Ok(reader) => *slot = Slot::Closing(reader),
+                Err(e) => {
+                    *slot = Slot::Partial(writer);
+                    return Err(e);
+                }
             }
+            writer
         };
         // Nobody waits for the verdict but who asked for it.
         let verdict = writer.close();
