@@ -1,17 +1,19 @@
 //! Hashing pieces: while the bytes are in cache, on every core.
 
+mod sha1;
+
 use std::io;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use gt_vfs::content::{self, BLOCK, Hash, TreeHasher};
-use gt_vfs::{ReadAt, Vfs};
-use sha1::{Digest, Sha1};
-
 use crate::geometry::{Block, FileIndex, Geometry, Layer, PieceHash, PieceIndex};
 use crate::swarm::Digests;
+use gt_vfs::content::{self, BLOCK, Hash, TreeHasher};
+use gt_vfs::{ReadAt, Vfs};
+
+use self::sha1::Sha1;
 
 /// Bytes that are read at a time: they stay in the nearest caches until both
 /// hashes have seen them.
@@ -133,7 +135,7 @@ impl Running {
             }
         }
         Ok(Digests {
-            sha1: self.whole.map(|whole| whole.finalize().into()),
+            sha1: self.whole.map(Sha1::finish),
             leaves: self
                 .tree
                 .map_or_else(Vec::new, |tree| tree.finish().leaves().to_vec()),
