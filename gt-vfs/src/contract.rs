@@ -114,6 +114,11 @@ fn a_written_file_reads_back(subject: &dyn Subject) {
     assert_eq!(file.read_at(u64::MAX, &mut one).unwrap(), 0);
     let eof = file.read_exact_at(bytes.len() as u64, &mut one);
     assert_eq!(eof.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    assert_eq!(
+        file.modified().unwrap(),
+        entries[0].modified,
+        "a file was written when the list says so"
+    );
     if let Some(lent) = file.lend(1, 1) {
         assert_eq!(lent[..], bytes[1..2], "what is lent is what is read");
     }
@@ -267,6 +272,10 @@ fn a_reader_outlives_its_writer(subject: &dyn Subject) {
         assert_eq!(lent[..], bytes[1..2], "what is lent is what is read");
     }
     assert_eq!(reader.read_at(u64::MAX, &mut [0]).unwrap(), 0);
+    if let Some(modified) = reader.modified().unwrap() {
+        let listed = vfs.list().unwrap()[0].modified;
+        assert_eq!(Some(modified), listed, "closing a file does not change it");
+    }
 }
 
 fn put(vfs: &dyn Vfs, path: &VPath, bytes: &[u8]) {

@@ -26,6 +26,18 @@ pub trait ReadAt: Send + Sync {
 
     /// Returns the identity of the content, where the backend knows it.
     fn id(&self) -> Option<ContentId>;
+
+    /// Returns when the file was last written, as [`Entry::modified`] of the
+    /// list, where the backend knows: of a whole file as it was when it was
+    /// opened, so that whoever opens it again notices what came between.
+    ///
+    /// # Errors
+    /// What the backend meets.
+    ///
+    /// [`Entry::modified`]: crate::Entry::modified
+    fn modified(&self) -> io::Result<Option<i64>> {
+        Ok(None)
+    }
 }
 
 impl dyn ReadAt + '_ {

@@ -223,23 +223,32 @@ fn walk(dir: &OwnedFd, prefix: &[u8], entries: &mut Vec<Entry>) -> io::Result<()
 
 fn entry_of(path: VPath, stat: &rustix::fs::Stat) -> Entry {
     let size = u64::try_from(stat.st_size).unwrap_or(0);
-    let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    let modified = stat.st_mtime.checked_mul(1_000_000_000);
     Entry {
-        modified: modified.and_then(|seconds| seconds.checked_add(nanos)),
+        modified: nanoseconds(stat),
         ..Entry::new(path, size)
     }
 }
 
+/// Returns when a file was last written, unless that is centuries away.
+fn nanoseconds(stat: &rustix::fs::Stat) -> Option<i64> {
+    let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    stat.st_mtime.checked_mul(1_000_000_000)?.checked_add(nanos)
+}
+
 /// When a file was last written or otherwise changed, and its length.
 #[derive(PartialEq, Eq)]
-struct Stamp(i64, i64, i64);
+struct Stamp {
+    modified: Option<i64>,
+    size: i64,
+}
 
 impl Stamp {
     fn of(file: &File) -> io::Result<Self> {
         let stat = rustix::fs::fstat(file)?;
-        let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-        Ok(Self(stat.st_mtime, nanos, stat.st_size))
+        Ok(Self {
+            modified: nanoseconds(&stat),
+            size: stat.st_size,
+        })
     }
 }
 
@@ -277,6 +286,10 @@ impl ReadAt for Whole {
 
     fn id(&self) -> Option<ContentId> {
         None
+    }
+
+    fn modified(&self) -> io::Result<Option<i64>> {
+        Ok(self.stamp.modified)
     }
 }
 
@@ -332,6 +345,10 @@ impl ReadAt for Closing {
 
     fn id(&self) -> Option<ContentId> {
         None
+    }
+
+    fn modified(&self) -> io::Result<Option<i64>> {
+        Ok(Stamp::of(&self.file)?.modified)
     }
 }
 

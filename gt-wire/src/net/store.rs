@@ -2,22 +2,30 @@
 //!
 //! Everything here blocks and runs on threads for blocking work.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod files;
+mod hashing;
+mod told;
+
+use std::collections::BTreeMap;
 use std::io;
-use std::ops::Range;
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
-};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
+use gt_vfs::Vfs;
 use gt_vfs::content::{BLOCK, Hash};
-use gt_vfs::{ReadAt, VPath, Verdict, Vfs, WriteAt};
 
-use super::blocks::{Blocks, leaf};
+use super::blocks::Blocks;
 use super::pool::Pool;
-use crate::digest::{Running, Scratch, Wanted};
+use crate::digest::Running;
 use crate::geometry::{Block, FileIndex, FileSpan, Geometry, PieceIndex};
-use crate::swarm::{Digests, Failure};
+use crate::swarm::Failure;
+
+pub(super) use self::files::OpenFiles;
+use self::files::{Slot, shut_again};
+use self::told::Verified;
+
+/// Bytes that are read at once for peers.
+pub(super) const READ: usize = 8 * BLOCK;
 
 /// Where the bytes of one torrent lie.
 pub(super) struct Store {
@@ -34,83 +42,6 @@ pub(super) struct Store {
     times: Mutex<BTreeMap<FileIndex, i64>>,
     buffers: Arc<Pool>,
     verified: Mutex<Verified>,
-}
-
-/// What the files are told of that are not whole.
-#[derive(Default)]
-struct Verified {
-    /// Pieces that were verified.
-    pieces: BTreeSet<PieceIndex>,
-    /// Those of them that their files were not told of.
-    untold: BTreeSet<PieceIndex>,
-}
-
-/// Pieces that are hashed on the way at a time; others are read again.
-const RUNNING: usize = 256;
-
-/// One file.
-enum Slot {
-    /// Not open; whether it is whole.
-    Shut(bool),
-    /// Being filled in; served from there too.
-    Partial(Box<dyn WriteAt>),
-    /// Being closed, which may take long; served from there meanwhile.
-    Closing(Box<dyn ReadAt>),
-    /// Closed and accepted.
-    Whole(Box<dyn ReadAt>),
-}
-
-impl Slot {
-    fn reader(&self) -> Option<&dyn ReadAt> {
-        match self {
-            Self::Shut(_) => None,
-            Self::Partial(file) => Some(&**file),
-            Self::Closing(file) | Self::Whole(file) => Some(&**file),
-        }
-    }
-}
-
-/// The files that are open in all torrents of a node: the oldest gives way
-/// when there are too many. A writer that is dropped leaves its bytes for the
-/// next one.
-pub(super) struct OpenFiles {
-    limit: usize,
-    queue: Mutex<VecDeque<(Weak<Store>, FileIndex)>>,
-    /// What blocks are read into.
-    buffers: Arc<Pool>,
-}
-
-/// Bytes that are read at once for peers.
-pub(super) const READ: usize = 8 * BLOCK;
-
-/// Such buffers that are kept when nobody reads.
-const KEEP: usize = 8;
-
-impl OpenFiles {
-    pub(super) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            queue: Mutex::default(),
-            buffers: Pool::new(READ, KEEP, usize::MAX),
-        }
-    }
-
-    fn opened(&self, store: &Arc<Store>, file: FileIndex) {
-        // A panic elsewhere leaves the queue as good as it was.
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        // An entry of an earlier opening would shut the file that was just
-        // opened.
-        let this = Arc::downgrade(store);
-        queue.retain(|(other, f)| *f != file || !other.ptr_eq(&this));
-        queue.push_back((this, file));
-        while queue.len() > self.limit
-            && let Some((store, file)) = queue.pop_front()
-        {
-            if let Some(store) = store.upgrade() {
-                store.shut(file);
-            }
-        }
-    }
 }
 
 impl Store {
@@ -136,69 +67,6 @@ impl Store {
             buffers,
             verified: Mutex::default(),
         })
-    }
-
-    /// Takes note that a piece is what it should be, and tells its files.
-    pub(super) fn verified(&self, piece: PieceIndex) {
-        let mut verified = self.told();
-        if !verified.pieces.insert(piece) {
-            return;
-        }
-        verified.untold.insert(piece);
-        // A file that somebody else opens or closes at this moment is not
-        // waited for, and is told with the next piece.
-        let untold = std::mem::take(&mut verified.untold);
-        let untold = untold.into_iter().filter(|piece| !self.tell(*piece));
-        verified.untold = untold.collect();
-    }
-
-    /// Tells the files of a piece; `false` where one could not be told now.
-    fn tell(&self, piece: PieceIndex) -> bool {
-        let spans = self.geometry.spans(self.geometry.whole(piece));
-        let told = spans.into_iter().map(|span| {
-            let Some(slot) = self.slots.get(span.file.0 as usize) else {
-                return true;
-            };
-            match slot.try_read() {
-                Ok(slot) => {
-                    if let Slot::Partial(file) = &*slot {
-                        file.verified(span.offset, span.length);
-                    }
-                    true
-                }
-                Err(_) => false,
-            }
-        });
-        told.fold(true, |all, one| all & one)
-    }
-
-    /// Tells a file that was just opened what of it is verified.
-    fn tell_all(&self, file: FileIndex, writer: &dyn WriteAt) {
-        let verified = self.told();
-        for piece in verified.pieces.range(self.pieces_of(file)) {
-            let spans = self.geometry.spans(self.geometry.whole(*piece));
-            for span in spans.into_iter().filter(|span| span.file == file) {
-                writer.verified(span.offset, span.length);
-            }
-        }
-    }
-
-    /// Forgets the pieces of a file that is whole.
-    fn tell_no_more(&self, file: FileIndex) {
-        let mut verified = self.told();
-        let gone = self.pieces_of(file);
-        verified.pieces.retain(|piece| !gone.contains(piece));
-        verified.untold.retain(|piece| !gone.contains(piece));
-    }
-
-    fn pieces_of(&self, file: FileIndex) -> Range<PieceIndex> {
-        let Range { start, end } = self.geometry.pieces_of(file);
-        PieceIndex(start)..PieceIndex(end)
-    }
-
-    fn told(&self) -> MutexGuard<'_, Verified> {
-        // Whoever is told too little reads later.
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a block; padding is zeros, and so is what lies behind the end of a
@@ -296,37 +164,6 @@ impl Store {
         written.map(|()| leaf).map_err(|e| failure("written", &e))
     }
 
-    /// Hashes blocks as they come, if they come in order. What is written
-    /// over something that was hashed ends that: the disk is what counts.
-    fn hash_on_the_way(&self, block: Block, bytes: &[u8], written: bool) {
-        let mut running = self.running();
-        let begin = block.offset == 0 && running.len() < RUNNING && written;
-        let state = running.remove(&block.piece);
-        let state = match state {
-            Some(state) if block.offset > state.at() => Some(state),
-            Some(state) if written && block.offset == state.at() && state.at() > 0 => Some(state),
-            _ => begin.then(|| {
-                Running::new(Wanted {
-                    sha1: self.geometry.has_v1(),
-                    leaves: self.geometry.has_v2(),
-                })
-            }),
-        };
-        // Others write other pieces meanwhile.
-        drop(running);
-        if let Some(mut state) = state {
-            if block.offset == state.at() {
-                state.feed(&self.geometry, block, bytes);
-            }
-            self.running().insert(block.piece, state);
-        }
-    }
-
-    fn running(&self) -> MutexGuard<'_, BTreeMap<PieceIndex, Running>> {
-        // An entry is taken out while it changes.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn write_io(self: &Arc<Self>, block: Block, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         for span in self.spans(block)? {
@@ -364,143 +201,6 @@ impl Store {
         Ok(())
     }
 
-    /// Hashes a piece as it lies on the disk.
-    pub(super) fn hash(
-        self: &Arc<Self>,
-        piece: PieceIndex,
-        sha1: bool,
-        leaves: bool,
-    ) -> Result<Digests, Failure> {
-        self.hash_io(piece, sha1, leaves)
-            .map_err(|e| failure("hashed", &e))
-    }
-
-    pub(super) fn hash_io(
-        self: &Arc<Self>,
-        piece: PieceIndex,
-        sha1: bool,
-        leaves: bool,
-    ) -> io::Result<Digests> {
-        let wanted = Wanted { sha1, leaves };
-        let known = match &self.blocks {
-            Some(blocks) if leaves && !sha1 => blocks.take(piece),
-            _ => Vec::new(),
-        };
-        if !known.is_empty() {
-            return self.hash_rest(piece, &known);
-        }
-        let running = self.running().remove(&piece);
-        let running = running.filter(|state| state.sees(wanted));
-        let running = running.unwrap_or_else(|| Running::new(wanted));
-        // A piece that was hashed on the way needs no room to read.
-        let mut scratch = match running.at() >= self.geometry.piece_len(piece) {
-            true => Scratch::none(),
-            false => Scratch::new(),
-        };
-        running.finish(&self.geometry, piece, &mut scratch, |file, at, buf| {
-            self.read_span(file, at, buf)
-        })
-    }
-
-    /// Reads and hashes those blocks of a piece whose hashes are not known.
-    fn hash_rest(
-        self: &Arc<Self>,
-        piece: PieceIndex,
-        known: &[Option<Hash>],
-    ) -> io::Result<Digests> {
-        let mut room = Vec::new();
-        let mut leaves = Vec::with_capacity(known.len());
-        for (block, known) in self.geometry.blocks(piece).zip(known) {
-            leaves.push(match known {
-                Some(hash) => *hash,
-                None => {
-                    room.clear();
-                    for span in self.spans(block)? {
-                        let from = room.len();
-                        room.resize(from + span.length as usize, 0);
-                        self.read_span(span.file, span.offset, &mut room[from..])?;
-                    }
-                    leaf(&room)
-                }
-            });
-        }
-        Ok(Digests { sha1: None, leaves })
-    }
-
-    /// Closes a file, which asks the backend for its verdict.
-    pub(super) fn close(self: &Arc<Self>, file: FileIndex) -> Result<Verdict, Failure> {
-        self.close_io(file).map_err(|e| failure("closed", &e))
-    }
-
-    fn close_io(self: &Arc<Self>, file: FileIndex) -> io::Result<Verdict> {
-        drop(self.opened(file)?);
-        let writer = {
-            let mut slot = self.slot_mut(file)?;
-            let writer = match std::mem::replace(&mut *slot, Slot::Shut(false)) {
-                Slot::Partial(writer) => writer,
-                // It was shut again at once.
-                Slot::Shut(false) => {
-                    let entry = self.entry(file)?;
-                    self.vfs.create(&entry.path, entry.length)?
-                }
-                whole => {
-                    *slot = whole;
-                    return Ok(Verdict::Accept);
-                }
-            };
-            match writer.reader() {
-                Ok(reader) => *slot = Slot::Closing(reader),
-                Err(e) => {
-                    *slot = Slot::Partial(writer);
-                    return Err(e);
-                }
-            }
-            writer
-        };
-        // Nobody waits for the verdict but who asked for it.
-        let verdict = writer.close();
-        let accepted = verdict.as_ref().is_ok_and(Verdict::is_accept);
-        *self.slot_mut(file)? = Slot::Shut(accepted);
-        if verdict.is_ok() {
-            self.tell_no_more(file);
-        }
-        verdict
-    }
-
-    /// Remembers when a file that is believed or was verified was written.
-    pub(super) fn saw(&self, file: FileIndex, modified: i64) {
-        self.times().insert(file, modified);
-    }
-
-    /// Returns when closed files were last written, where the backend knows.
-    pub(super) fn modified(
-        &self,
-        closed: &BTreeSet<FileIndex>,
-    ) -> io::Result<BTreeMap<FileIndex, i64>> {
-        let unknown =
-            |times: &BTreeMap<FileIndex, i64>| closed.iter().any(|f| !times.contains_key(f));
-        if unknown(&self.times()) {
-            let entries = self.vfs.list()?.into_iter();
-            let listed: BTreeMap<VPath, Option<i64>> =
-                entries.map(|entry| (entry.path, entry.modified)).collect();
-            let mut times = self.times();
-            for file in closed {
-                let path = self.geometry.file(*file).map(|f| &f.path);
-                if let Some(Some(modified)) = path.and_then(|path| listed.get(path)) {
-                    times.entry(*file).or_insert(*modified);
-                }
-            }
-        }
-        let times = self.times();
-        let closed = closed.iter();
-        Ok(closed.filter_map(|f| Some((*f, *times.get(f)?))).collect())
-    }
-
-    fn times(&self) -> MutexGuard<'_, BTreeMap<FileIndex, i64>> {
-        // An entry is there or not.
-        self.times.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Makes what was written so far survive a loss of power.
     pub(super) fn sync(&self) -> io::Result<()> {
         for slot in &self.slots {
@@ -534,62 +234,6 @@ impl Store {
             )),
         }
     }
-
-    fn slot_mut(&self, file: FileIndex) -> io::Result<RwLockWriteGuard<'_, Slot>> {
-        self.entry(file)?;
-        let slot = self.slots[file.0 as usize].write();
-        Ok(slot.unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Returns an open file: whole ones for reading, others for both.
-    fn opened(self: &Arc<Self>, file: FileIndex) -> io::Result<RwLockReadGuard<'_, Slot>> {
-        let entry = self.entry(file)?;
-        let lock = &self.slots[file.0 as usize];
-        // Between opening and reading it may be shut again by others, though
-        // hardly twice.
-        for _ in 0..8 {
-            let slot = lock.read().unwrap_or_else(PoisonError::into_inner);
-            if slot.reader().is_some() {
-                return Ok(slot);
-            }
-            drop(slot);
-            let mut slot = self.slot_mut(file)?;
-            if let Slot::Shut(whole) = *slot {
-                *slot = if whole {
-                    Slot::Whole(self.vfs.open(&entry.path)?)
-                } else {
-                    let writer = self.vfs.create(&entry.path, entry.length)?;
-                    self.tell_all(file, &*writer);
-                    Slot::Partial(writer)
-                };
-                drop(slot);
-                self.open.opened(self, file);
-            }
-        }
-        Err(shut_again())
-    }
-
-    /// Shuts a file that nobody uses at the moment.
-    fn shut(&self, file: FileIndex) {
-        let Some(Ok(mut slot)) = self.slots.get(file.0 as usize).map(|s| s.try_write()) else {
-            return;
-        };
-        let whole = match &*slot {
-            Slot::Shut(_) | Slot::Closing(_) => return,
-            Slot::Whole(_) => true,
-            // What cannot be made safe now stays open.
-            Slot::Partial(writer) if writer.sync().is_err() => return,
-            Slot::Partial(_) => false,
-        };
-        *slot = Slot::Shut(whole);
-    }
-}
-
-fn shut_again() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::ResourceBusy,
-        "the file was shut for want of room",
-    )
 }
 
 /// Tells what failed, and whether waiting may help.
@@ -612,7 +256,7 @@ fn failure(deed: &str, e: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use gt_vfs::Memory;
+    use gt_vfs::{Memory, VPath, Verdict};
     use sha1::{Digest, Sha1};
 
     use super::*;
@@ -644,6 +288,44 @@ mod tests {
         store.write(ALL, &bytes).unwrap();
         assert_eq!(store.read(ALL).unwrap(), bytes);
         assert!(store.write(ALL, &bytes[1..]).is_err());
+    }
+
+    #[test]
+    fn a_file_that_was_written_to_while_it_was_shut_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let vfs = gt_vfs::Folder::open(dir.path()).unwrap();
+        let path = |n: usize| VPath::parse(format!("f{n}").as_bytes()).unwrap();
+        let at = |n: usize| dir.path().join(format!("f{n}"));
+        std::fs::write(at(0), vec![0; 10_000]).unwrap();
+        let files = (0..3).map(|n| File::new(path(n), 10_000)).collect();
+        let geometry = Geometry::v1(30_000, files, vec![[0; 20]]).unwrap();
+        let open = Arc::new(OpenFiles::new(1));
+        let store = Store::new(Arc::new(vfs), geometry, |f| f.0 == 0, open);
+        let part = |n: u32| Block {
+            piece: PieceIndex(0),
+            offset: n * 10_000,
+            length: 10_000,
+        };
+        // Two writings may fall into one tick of the file system's clock.
+        let write_later = |n: usize| {
+            std::fs::write(at(n), vec![7; 10_000]).unwrap();
+            let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+            let file = std::fs::OpenOptions::new().write(true).open(at(n));
+            file.unwrap().set_modified(later).unwrap();
+        };
+        // One that was whole, and one that was closed and not opened since.
+        assert_eq!(store.read(part(0)).unwrap(), vec![0; 10_000]);
+        store.write(part(1), &[1; 10_000]).unwrap();
+        assert_eq!(store.close(FileIndex(1)), Ok(Verdict::Accept));
+        store.write(part(2), &[2; 10_000]).unwrap();
+        assert_eq!(store.read(part(0)).unwrap(), vec![0; 10_000]);
+        assert_eq!(store.read(part(2)).unwrap(), vec![2; 10_000]);
+        for n in [0, 1] {
+            write_later(n);
+            let refused = store.read(part(n as u32)).unwrap_err();
+            assert!(refused.why.contains("written to"), "{}", refused.why);
+            assert!(!refused.passing);
+        }
     }
 
     #[test]
