@@ -87,15 +87,20 @@ impl Folder {
     fn begin(&self, path: &VPath) -> io::Result<(OwnedFd, File)> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o666);
+        self.again(path, || {
+            let from = self.parent(Place::Partial, path, true)?;
+            let file = rustix::fs::openat(&from, path.name(), flags, mode)?;
+            Ok((from, File::from(file)))
+        })
+    }
+
+    /// Does something in the folder of a partial file, which another file that
+    /// is closed may take away while it is empty.
+    fn again<T>(&self, path: &VPath, mut deed: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         for _ in 0..TRIES {
-            let opened = self.parent(Place::Partial, path, true).and_then(|from| {
-                let file = rustix::fs::openat(&from, path.name(), flags, mode)?;
-                Ok((from, File::from(file)))
-            });
-            match opened {
-                // Another file was closed, and took the empty folder away.
+            match deed() {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                opened => return opened,
+                done => return done,
             }
         }
         Err(io::Error::other(format!(
@@ -438,6 +443,32 @@ impl Folder {
         }
     }
 
+    /// Puts a whole file back among the partial ones, where
+    /// [`create`](Vfs::create) finds its bytes; what was partial under its name
+    /// before gives way.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] where there is no such regular file, and
+    /// what else the file system says. The file is in one place or the other.
+    pub fn reopen(&self, path: &VPath) -> io::Result<()> {
+        if self.entry(path)?.is_none() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("expected a regular file at {path}"),
+            ));
+        }
+        let from = self.parent(Place::Whole, path, false)?;
+        let name = path.name();
+        let into = self.again(path, || {
+            let into = self.parent(Place::Partial, path, true)?;
+            rustix::fs::renameat(&from, name, &into, name)?;
+            Ok(into)
+        })?;
+        rustix::fs::fsync(&into)?;
+        rustix::fs::fsync(&from)?;
+        Ok(())
+    }
+
     /// Returns where a whole file lies, for programs that want a path.
     pub fn path_of(&self, path: &VPath) -> PathBuf {
         path.components().fold(self.root.clone(), |at, c| {
@@ -555,6 +586,32 @@ mod tests {
         assert_eq!(&back, b"\0\0hello\0");
         assert!(writer.close().unwrap().is_accept());
         assert_eq!(std::fs::read(vfs.path_of(&path)).unwrap(), back);
+    }
+
+    #[test]
+    fn a_whole_file_can_be_filled_in_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let vfs = Folder::open(dir.path()).unwrap();
+        let path = VPath::parse(b"a/b").unwrap();
+        std::fs::create_dir(dir.path().join("a")).unwrap();
+        std::fs::write(dir.path().join("a/b"), "right and wrong").unwrap();
+        vfs.reopen(&path).unwrap();
+        assert!(vfs.list().unwrap().is_empty());
+        assert!(vfs.open(&path).is_err());
+        let writer = vfs.create(&path, 14).unwrap();
+        writer.write_at(10, b"good").unwrap();
+        assert!(writer.close().unwrap().is_accept());
+        assert_eq!(
+            std::fs::read(vfs.path_of(&path)).unwrap(),
+            b"right and good"
+        );
+        // Neither a folder nor a link is a file, nor what is not there.
+        symlink("b", dir.path().join("a/link")).unwrap();
+        for none in ["a", "a/link", "a/c"] {
+            let path = VPath::parse(none.as_bytes()).unwrap();
+            let refused = vfs.reopen(&path).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::NotFound, "{none}");
+        }
     }
 
     #[test]

@@ -140,6 +140,9 @@ pub struct Get {
     /// Go on seeding when everything is here
     #[arg(long)]
     pub stay: bool,
+    /// Keep what is right of whole files that are not the torrent's, and fetch the rest of them over it
+    #[arg(long)]
+    pub repair: bool,
     /// Where and through whom
     #[command(flatten)]
     pub net: Net,

@@ -174,6 +174,62 @@ fn one_file_crosses_by_peer_and_link() {
 }
 
 #[test]
+fn damaged_files_are_repaired_when_asked() {
+    let world = World::new();
+    folder(&world, "files");
+    world.gt(&["torrent", "create", "files", "--piece", "16K"]);
+    let seed = world.start(&[
+        "torrent",
+        "seed",
+        "files.torrent",
+        ".",
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+    ]);
+    let place = seed.wait_for("listening")["address"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    seed.wait_for("seeding");
+    folder(&world, "got/files");
+    let mut wrong = sample(300_000);
+    wrong[100_000] ^= 1;
+    std::fs::write(world.path("got/files/a.bin"), &wrong).unwrap();
+    std::fs::write(world.path("got/files/sub/b.bin"), sample(70_005)).unwrap();
+    let get = [
+        "torrent",
+        "get",
+        "files.torrent",
+        "got",
+        "--listen",
+        "127.0.0.1:0",
+        "--peer",
+        &place,
+        "--wait",
+        "20",
+        "--json",
+    ];
+    let (code, words) = world.gt_fails(&get);
+    assert_eq!(code, 1, "{words}");
+    assert!(words.contains("--repair"), "{words}");
+    assert_eq!(std::fs::read(world.path("got/files/a.bin")).unwrap(), wrong);
+    let out = world.gt(&[&get[..], &["--repair"]].concat());
+    let lines: Vec<Value> = out.lines().map(json).collect();
+    let repaired: Vec<_> = lines.iter().filter(|l| l["event"] == "repair").collect();
+    assert_eq!(repaired.len(), 2, "{out}");
+    let last = lines.last().unwrap();
+    assert_eq!(last["event"], "complete");
+    // The piece that was wrong came, and no more.
+    let came = last["downloaded"].as_u64().unwrap();
+    assert!((16_384..=2 * 16_384).contains(&came), "{out}");
+    let right = |path: &str| std::fs::read(world.path("got/files").join(path)).unwrap();
+    assert_eq!(right("a.bin"), sample(300_000));
+    assert_eq!(right("sub/b.bin"), sample(70_001));
+    assert!(!world.path("got/files/.gt-partial").exists());
+}
+
+#[test]
 fn a_folder_crosses_by_tracker_and_stays() {
     let world = World::new();
     folder(&world, "files");

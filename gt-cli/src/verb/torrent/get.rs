@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gt_wire::metainfo::{Info, Metainfo};
@@ -14,6 +15,7 @@ use super::swarm::{self, FIGURES, Figures, Swarm};
 use super::{Named, place, plain};
 use crate::Env;
 use crate::args::torrent::Get;
+use crate::meter::Meter;
 
 /// Fetches a torrent.
 ///
@@ -60,7 +62,7 @@ async fn fetch(
     swarm: &mut Swarm,
     words: &Get,
     named: Named,
-    folder: &std::path::Path,
+    folder: &Path,
 ) -> Result<gt_wire::net::TorrentId, Failure> {
     let (metainfo, magnet) = match named {
         Named::File(metainfo) => {
@@ -81,6 +83,9 @@ async fn fetch(
         let words_ = || format!("warning: {path} is a symbolic link, which is not made");
         swarm::tell(env, words.net.json, &line, words_)?;
     }
+    if words.repair {
+        reopen(env, words, folder, info)?;
+    }
     let mut torrent = Torrent::new(info, place::store(folder, info, true)?);
     let mut peers = words.net.peers.clone();
     if let (Some(magnet), Some(content)) = (&magnet, &mut torrent.content) {
@@ -92,12 +97,40 @@ async fn fetch(
         None => &metainfo.web_seeds,
     };
     let torrent = Swarm::with_mirrors(env, &words.net, torrent, info, mirrors)?;
-    let torrent = swarm.add(swarm.with_sources(torrent)).await?;
+    let torrent = swarm.add(swarm.with_sources(torrent)).await;
+    let torrent = torrent.map_err(|failure| match failure {
+        Failure::Refused(why) if !words.repair => Failure::Refused(format!(
+            "{why} (--repair keeps what is right of it and fetches the rest)"
+        )),
+        other => other,
+    })?;
     swarm.node.add_peers(torrent, &peers);
     complete(env, swarm, words, torrent).await?;
     place::let_run(folder, info)
         .map_err(|e| Failure::Broken(format!("cannot let a file run: {e}")))?;
     Ok(torrent)
+}
+
+/// Makes room for the right bytes in whole files that have wrong ones.
+fn reopen(env: &mut Env, words: &Get, folder: &Path, info: &Info) -> Result<(), Failure> {
+    let terminal = env.terminal && !words.net.json;
+    let mut meter = Meter::new("Checking pieces", terminal);
+    let total = u64::from(info.geometry().pieces());
+    let reopened = place::reopen(folder, info, &mut |done| {
+        if terminal {
+            let _ = meter.show(&mut *env.stderr, done.into(), total, None);
+        }
+    })?;
+    if terminal {
+        let _ = meter.done(&mut *env.stderr, total, total, None);
+    }
+    for path in reopened {
+        let path = plain(&path.to_string());
+        let line = json!({"event": "repair", "path": path});
+        let words_ = || format!("{path} is not the torrent's: what is right of it is kept");
+        swarm::tell(env, words.net.json, &line, words_)?;
+    }
+    Ok(())
 }
 
 /// Returns the files that a link selects (BEP 53).

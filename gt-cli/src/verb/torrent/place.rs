@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use gt_vfs::{Entry, Folder, ReadAt, VPath, Vfs, WriteAt};
 use gt_wire::Info;
+use gt_wire::verify::{FileState, Verify};
 
 use super::super::{Failure, broken};
 
@@ -46,28 +47,45 @@ impl Vfs for Only {
 
 /// Returns the store of a torrent below `folder`, which is made if `make`.
 pub(super) fn store(folder: &Path, info: &Info, make: bool) -> Result<Arc<dyn Vfs>, Failure> {
-    let (root, only) = match info.single() {
-        Some(path) => (folder.to_path_buf(), Some(path.clone())),
-        None => (root_of(folder, info, make), None),
-    };
+    let root = root_of(folder, info, make);
     if !make && !root.is_dir() {
         let shown = root.display();
         return Err(Failure::Broken(format!("there is no folder {shown}")));
     }
     let root = Folder::open(&root).map_err(broken)?;
-    Ok(match only {
-        Some(path) => Arc::new(Only::new(root, path)),
+    Ok(match info.single() {
+        Some(path) => Arc::new(Only::new(root, path.clone())),
         None => Arc::new(root),
     })
+}
+
+/// Puts those files of a torrent that are whole and not right back among the
+/// partial ones, and returns their names; `tell` hears how many pieces were
+/// looked at.
+pub(super) fn reopen(
+    folder: &Path,
+    info: &Info,
+    tell: &mut dyn FnMut(u32),
+) -> Result<Vec<VPath>, Failure> {
+    let geometry = info.geometry();
+    let store = store(folder, info, true)?;
+    let report = Verify::new(geometry, &*store).run(tell).map_err(broken)?;
+    let root = Folder::open(root_of(folder, info, true)).map_err(broken)?;
+    let mut reopened = Vec::new();
+    for (file, state) in geometry.files().iter().zip(&report.files) {
+        if let FileState::Wrong { .. } | FileState::Length { .. } = state {
+            root.reopen(&file.path)
+                .map_err(|e| Failure::Broken(format!("cannot fill in {} again: {e}", file.path)))?;
+            reopened.push(file.path.clone());
+        }
+    }
+    Ok(reopened)
 }
 
 /// Lets those files run that the torrent marks so (BEP 47), for everybody who
 /// may read them. What is not there whole, or is no plain file, is left alone.
 pub(super) fn let_run(folder: &Path, info: &Info) -> io::Result<()> {
-    let root = match info.single() {
-        Some(_) => folder.to_path_buf(),
-        None => root_of(folder, info, true),
-    };
+    let root = root_of(folder, info, true);
     let files = info.geometry().files().iter();
     for file in files.filter(|f| f.executable && !f.padding) {
         let path = root.join(OsStr::from_bytes(file.path.as_bytes()));
@@ -86,6 +104,9 @@ pub(super) fn let_run(folder: &Path, info: &Info) -> io::Result<()> {
 /// Files of a torrent of several lie in a folder of its name; whoever names
 /// that very folder means it too, if it is only looked at.
 fn root_of(folder: &Path, info: &Info, make: bool) -> PathBuf {
+    if info.single().is_some() {
+        return folder.to_path_buf();
+    }
     let name = OsStr::from_bytes(info.folder());
     let below = folder.join(name);
     if !make && !below.is_dir() && folder.file_name() == Some(name) {
