@@ -16,11 +16,13 @@ mod feed;
 mod link;
 mod listen;
 mod mirror;
+mod options;
 mod pace;
 mod pipe;
 mod pool;
 #[cfg(feature = "portmap")]
 pub mod portmap;
+mod report;
 mod room;
 mod seats;
 mod store;
@@ -38,12 +40,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use bytes::Bytes;
-use gt_vfs::{VPath, Verdict};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::references::{self, Rid};
-use crate::swarm::{self, ConnId, PeerStats, Swarm, Totals};
+use crate::swarm::{self, ConnId, Swarm};
 use crate::{PeerId, limits};
 
 use crypt::Lock;
@@ -54,6 +55,8 @@ use room::Room;
 use seats::Seats;
 use store::OpenFiles;
 
+pub use options::{Encryption, Limits, Options};
+pub use report::{AddError, Event, MirrorRow, PeerRow, Rates, SourceRow, Stats};
 pub use seats::Visitors;
 pub use torrent::{Content, Torrent, TorrentId};
 
@@ -61,110 +64,6 @@ pub use torrent::{Content, Torrent, TorrentId};
 const NEWS: usize = 512;
 /// Events that may wait for a listener in its channel.
 const EVENTS: usize = 1024;
-
-/// How a node shall run.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Options {
-    /// Where to listen; port 0 picks a free one. None: only outgoing
-    /// connections.
-    pub listen: Vec<SocketAddr>,
-    /// Listens at this port on every interface, by IPv4 and, where the system
-    /// has it, by IPv6 (BEP 7); port 0 picks one that is free for both.
-    pub everywhere: Option<u16>,
-    /// Where chance begins: the peer id and the choices of swarms. Give
-    /// random bytes; a test gives a constant.
-    pub seed: [u8; 32],
-    /// Where to note which pieces were verified; without it every start
-    /// hashes what is there.
-    pub resume: Option<PathBuf>,
-    /// The most connections of all torrents together.
-    pub connections: usize,
-    /// Whether connections are encrypted.
-    pub encryption: Encryption,
-    /// Whether uTP is spoken too, at the ports where we listen (BEP 29).
-    #[cfg(feature = "utp")]
-    pub utp: bool,
-    /// Disk work that may run at a time.
-    pub disk_jobs: usize,
-    /// How fast bytes may go, of all torrents together.
-    pub limits: Limits,
-    /// Changes the options of each swarm before it begins.
-    pub tune: fn(&mut swarm::Options),
-}
-
-/// How fast bytes may go each way, in bytes a second; `None` as fast as they
-/// can.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes sent.
-    pub up: Option<u64>,
-    /// Bytes received.
-    pub down: Option<u64>,
-}
-
-impl Options {
-    /// Returns options that listen nowhere and keep no resume data.
-    pub fn new(seed: [u8; 32]) -> Self {
-        Self {
-            listen: Vec::new(),
-            everywhere: None,
-            seed,
-            resume: None,
-            connections: 500,
-            encryption: Encryption::Accept,
-            #[cfg(feature = "utp")]
-            utp: false,
-            disk_jobs: 8,
-            limits: Limits::default(),
-            tune: |_| {},
-        }
-    }
-
-    /// Returns options that listen at `addr` too.
-    #[must_use]
-    pub fn listen(mut self, addr: SocketAddr) -> Self {
-        self.listen.push(addr);
-        self
-    }
-
-    /// Returns options that listen on every interface, by both families, at one
-    /// port.
-    #[must_use]
-    pub fn listen_everywhere(self, port: u16) -> Self {
-        Self {
-            everywhere: Some(port),
-            ..self
-        }
-    }
-
-    /// Returns options that keep resume data in a folder, which is made.
-    #[must_use]
-    pub fn resume(self, folder: impl Into<PathBuf>) -> Self {
-        Self {
-            resume: Some(folder.into()),
-            ..self
-        }
-    }
-}
-
-/// Whether connections are encrypted (MSE). It hides what is spoken from those
-/// who slow BitTorrent down, and costs as much time as it takes; it keeps
-/// nothing secret from somebody who knows the torrent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Encryption {
-    /// Plain words only; encrypted handshakes are refused.
-    Off,
-    /// We connect in plain words and answer as we are asked, in plain words
-    /// where the other end leaves it to us.
-    #[default]
-    Accept,
-    /// We connect encrypted, and in plain words where that is refused.
-    Prefer,
-    /// Nothing but encrypted connections.
-    Require,
-}
 
 /// A running node: a handle that can be cloned. When the last one is dropped
 /// the node ends at once; [`shutdown`](Self::shutdown) lets it finish.
@@ -420,202 +319,4 @@ impl Node {
         self.tell(command(answer));
         answered.await.ok()
     }
-}
-
-/// Something that happened.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A peer's handshake and extension handshake came.
-    PeerConnected {
-        /// In which torrent.
-        torrent: TorrentId,
-        /// The connection; no two of a node have the same name.
-        conn: ConnId,
-        /// The other end.
-        addr: SocketAddr,
-        /// Who it is.
-        peer_id: PeerId,
-    },
-    /// A connection ended.
-    PeerDisconnected {
-        /// In which torrent.
-        torrent: TorrentId,
-        /// The connection.
-        conn: ConnId,
-        /// The other end.
-        addr: SocketAddr,
-        /// Why, for people.
-        why: String,
-    },
-    /// A peer was caught in a lie.
-    Banned {
-        /// In which torrent.
-        torrent: TorrentId,
-        /// Its address.
-        addr: SocketAddr,
-        /// What proves it, for people.
-        why: String,
-    },
-    /// Pieces came in.
-    Progress {
-        /// Of which torrent.
-        torrent: TorrentId,
-        /// Verified pieces.
-        have: u32,
-        /// All pieces.
-        pieces: u32,
-    },
-    /// A file came whole and was closed.
-    FileClosed {
-        /// Of which torrent.
-        torrent: TorrentId,
-        /// Which file.
-        path: VPath,
-        /// What the store said of it.
-        verdict: Verdict,
-    },
-    /// Every wanted file was accepted.
-    Complete {
-        /// Which torrent.
-        torrent: TorrentId,
-    },
-    /// A torrent cannot be completed.
-    Failed {
-        /// Which torrent.
-        torrent: TorrentId,
-        /// Why, for people.
-        why: String,
-    },
-    /// The disk refuses; nothing is asked for until it takes bytes again.
-    Stalled {
-        /// Which torrent.
-        torrent: TorrentId,
-        /// Why, for people.
-        why: String,
-    },
-    /// A peer source failed, and is asked again later; or an HTTP source is
-    /// not used any more.
-    SourceFailed {
-        /// Of which torrent.
-        torrent: TorrentId,
-        /// Why, for people.
-        why: String,
-    },
-    /// Something about a repository that peers share with us: `Shared`,
-    /// `Have`, `Want`, `Pack` or `Crowded`.
-    References(references::Output),
-    /// An info dictionary came from a peer and fits the torrent's hash (see
-    /// [`Torrent::fetch_info`]).
-    Metadata {
-        /// Which torrent.
-        torrent: TorrentId,
-        /// The dictionary.
-        info: Bytes,
-    },
-}
-
-/// Figures of one torrent.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Bytes of blocks a second that go out, and that come in, of late.
-    pub rates: Rates,
-    /// Bytes of payload in both directions, left, and wasted.
-    pub totals: Totals,
-    /// Open connections and those that ended, one row for each peer address:
-    /// what each gave and got.
-    pub peers: Vec<PeerRow>,
-    /// Open connections as the swarm sees them.
-    pub connected: Vec<PeerStats>,
-    /// Verified pieces.
-    pub have: u32,
-    /// All pieces; 0 for a topic.
-    pub pieces: u32,
-    /// Whether every wanted file was accepted.
-    pub complete: bool,
-    /// Addresses that were caught in a lie.
-    pub banned: Vec<SocketAddr>,
-    /// HTTP sources.
-    pub mirrors: Vec<MirrorRow>,
-    /// Who is asked for peers, and what they last said.
-    pub sources: Vec<SourceRow>,
-}
-
-impl Stats {
-    /// Returns how many bytes went out for each that came in; `None` where
-    /// none came.
-    pub fn ratio(&self) -> Option<f64> {
-        let down = self.totals.downloaded;
-        (down > 0).then(|| self.totals.uploaded as f64 / down as f64)
-    }
-}
-
-/// Bytes a second.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Rates {
-    /// Sent.
-    pub up: f64,
-    /// Received.
-    pub down: f64,
-}
-
-/// What somebody who knows peers last said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SourceRow {
-    /// Its name: a URL, a list, the distributed hash table.
-    pub name: String,
-    /// Peers in its last answer; `None` before the first.
-    pub peers: Option<usize>,
-    /// Why it last failed, unless it has answered since.
-    pub failed: Option<String>,
-}
-
-/// What came from one HTTP source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MirrorRow {
-    /// Its URL.
-    pub url: String,
-    /// Bytes that came from it.
-    pub got: u64,
-    /// Whether it is not used any more: it lied, or was of no use.
-    pub given_up: bool,
-}
-
-/// What one peer gave and got, over all its connections in one torrent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PeerRow {
-    /// Its address.
-    pub addr: SocketAddr,
-    /// Who it is, where it said.
-    pub peer_id: Option<PeerId>,
-    /// Bytes of blocks that we got from it.
-    pub got: u64,
-    /// Bytes of blocks that we gave it.
-    pub given: u64,
-}
-
-/// Why a torrent cannot be added.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AddError {
-    /// It is there already.
-    #[error("the torrent is there already")]
-    Twice,
-    /// A whole file lies where another one should.
-    #[error("{path} is a whole file of other content than the torrent's")]
-    Occupied {
-        /// Which.
-        path: VPath,
-    },
-    /// What is on the disk cannot be read.
-    #[error("cannot read what is there: {0}")]
-    Io(#[from] io::Error),
-    /// The node has stopped.
-    #[error("the node has stopped")]
-    Stopped,
 }
