@@ -336,15 +336,37 @@ impl Geometry {
         content.map(|s| s.length as u32).sum()
     }
 
-    /// Returns how many blocks of 16 KiB a piece has.
+    /// Returns the part of a piece that is asked of peers: blocks at its end
+    /// that are nothing but padding are known by everybody (BEP 47). The last
+    /// block is asked for as a whole: some peers answer nothing else.
+    pub fn asked(&self, piece: PieceIndex) -> Block {
+        let whole = self.whole(piece);
+        let start = u64::from(piece.0) * self.piece_length;
+        let mut content = u64::from(whole.length);
+        while content > 0 {
+            let file = self.file_at(start + content - 1);
+            if !self.files[file].padding {
+                break;
+            }
+            content = self.starts[file].saturating_sub(start);
+        }
+        let content = content as u32;
+        let blocks = content.div_ceil(BLOCK as u32).max(1);
+        Block {
+            length: whole.length.min(blocks * BLOCK as u32),
+            ..whole
+        }
+    }
+
+    /// Returns how many blocks of 16 KiB are asked for of a piece.
     pub fn block_count(&self, piece: PieceIndex) -> u32 {
-        self.piece_len(piece).div_ceil(BLOCK as u32)
+        self.asked(piece).length.div_ceil(BLOCK as u32)
     }
 
     /// Returns the blocks of a piece, in order, as they are requested: 16 KiB
     /// each but the last.
     pub fn blocks(&self, piece: PieceIndex) -> impl ExactSizeIterator<Item = Block> + use<> {
-        let length = self.piece_len(piece);
+        let length = self.asked(piece).length;
         (0..length.div_ceil(BLOCK as u32)).map(move |n| {
             let offset = n * BLOCK as u32;
             Block {

@@ -112,12 +112,38 @@ fn hybrid_pads() {
     assert_eq!(g.piece_len(PieceIndex(0)), 2 * BLOCK as u32);
     assert_eq!(g.content_len(PieceIndex(0)), BLOCK as u32 + 1);
     assert_eq!(g.content_length(), block + 8);
+    assert_eq!(g.block_count(PieceIndex(0)), 2);
     assert_eq!(g.tree_of(PieceIndex(1)), Some((FileIndex(3), 0)));
     let askew = rooted(&[block + 1, 7]);
     assert_eq!(
         Geometry::hybrid(2 * block, askew, vec![[2; 20]], vec![None; 2]),
         Err(Error::Misaligned(FileIndex(1)))
     );
+}
+
+#[test]
+fn padding_is_not_asked_for() {
+    let block = BLOCK as u64;
+    let mut files = rooted(&[block + 1, 7]);
+    files.insert(1, File::new(name(9), 3 * block - 1).as_padding());
+    let hybrid = Geometry::hybrid(4 * block, files, vec![[2; 20]; 2], vec![None; 3]).unwrap();
+    let lengths = |g: &Geometry, n: u32| -> Vec<u32> {
+        g.blocks(PieceIndex(n)).map(|block| block.length).collect()
+    };
+    assert_eq!(lengths(&hybrid, 0), [BLOCK as u32; 2]);
+    assert_eq!(lengths(&hybrid, 1), [7]);
+    // Padding between bytes comes along, and a piece of nothing else is asked
+    // for, since there is nothing else to end it with.
+    let mut files = plain(&[1, 2 * block, 4 * block - 1 + 4 * block, 1]);
+    files[1] = files[1].clone().as_padding();
+    files[3] = files[3].clone().as_padding();
+    let v1 = Geometry::v1(4 * block, files.clone(), vec![[0; 20]; 3]).unwrap();
+    assert_eq!([0, 1, 2].map(|n| v1.block_count(PieceIndex(n))), [4, 4, 2]);
+    files.truncate(3);
+    files[2] = files[2].clone().as_padding();
+    let v1 = Geometry::v1(4 * block, files, vec![[0; 20]; 3]).unwrap();
+    assert_eq!([0, 1, 2].map(|n| v1.block_count(PieceIndex(n))), [1, 1, 1]);
+    assert_eq!(v1.block_count(PieceIndex(3)), 0);
 }
 
 #[test]

@@ -227,7 +227,7 @@ impl Swarm {
         }
         torrent.picker.close(piece);
         let partial = torrent.partials.entry(piece).or_insert_with(|| {
-            let mut partial = Partial::new(piece, torrent.geometry.piece_len(piece));
+            let mut partial = Partial::new(piece, torrent.geometry.asked(piece).length);
             if torrent.suspects.doubts(piece) {
                 partial.only = Some(conn);
             }

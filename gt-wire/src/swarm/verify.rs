@@ -207,7 +207,7 @@ impl Swarm {
             return;
         };
         let senders = partial.contributors();
-        if partial.is_right(torrent.geometry.whole(piece)) {
+        if partial.is_right(torrent.geometry.asked(piece)) {
             // Every block was right when it came: the disk holds something
             // else, and nobody is to blame.
             self.begin_anew(piece);

@@ -194,6 +194,36 @@ async fn hybrid_crosses() {
     one_seed_three_leeches(Version::Hybrid).await;
 }
 
+/// Blocks that are nothing but padding are known by everybody (BEP 47), so
+/// nobody asks for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn padding_stays_where_it_is() {
+    let originals = Memory::new();
+    for (n, length) in [3_000, 20_000, 150_000, 1].into_iter().enumerate() {
+        originals.insert(vpath(&format!("f{n}")), sample(n as u64, length));
+    }
+    let plan = Create::new("sample")
+        .version(Version::Hybrid)
+        .piece_length(128 << 10);
+    let info = plan.hash(&originals).unwrap().info;
+    let seed = Peer::start(options(0));
+    seed.add(&info, Arc::new(originals.clone())).await;
+    let store = Memory::new();
+    let mut leech = Peer::start(options(1));
+    let torrent = leech.add(&info, Arc::new(store.clone())).await;
+    leech.node.add_peers(torrent, &[seed.addr]);
+    leech.complete().await;
+    assert!(contents(&store) == contents(&originals), "the files differ");
+    let stats = leech.node.stats(torrent).await.unwrap();
+    // Each file up to the end of its last block.
+    let blocks = 1 + 2 + 10 + 1;
+    assert!(
+        stats.totals.downloaded <= blocks * 16_384,
+        "{} bytes came",
+        stats.totals.downloaded
+    );
+}
+
 /// The statement is the torrent: names, lengths and roots are enough, piece
 /// layers come from peers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

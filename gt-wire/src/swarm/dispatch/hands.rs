@@ -88,7 +88,7 @@ impl Swarm {
         let (Some(torrent), Some(link)) = (&self.torrent, self.links.get_mut(&conn)) else {
             return;
         };
-        let length = torrent.geometry.piece_len(piece);
+        let length = torrent.geometry.asked(piece).length;
         self.dispatch.settle(piece);
         self.dispatch.began.get_or_insert(self.now);
         let hand = Hand {
