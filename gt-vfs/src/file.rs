@@ -29,7 +29,8 @@ pub trait ReadAt: Send + Sync {
 
     /// Returns when the file was last written, as [`Entry::modified`] of the
     /// list, where the backend knows: of a whole file as it was when it was
-    /// opened, so that whoever opens it again notices what came between.
+    /// opened, so that whoever opens it again notices what came between, and of
+    /// one that is filled in as it is now.
     ///
     /// # Errors
     /// What the backend meets.

@@ -373,6 +373,10 @@ impl ReadAt for Partial {
     fn id(&self) -> Option<ContentId> {
         None
     }
+
+    fn modified(&self) -> io::Result<Option<i64>> {
+        Ok(Stamp::of(&self.file)?.modified)
+    }
 }
 
 impl WriteAt for Partial {

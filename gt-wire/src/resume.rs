@@ -26,8 +26,9 @@ pub struct Resume {
     pub pieces: Bitfield,
     /// The files that were closed and accepted.
     pub closed: BTreeSet<FileIndex>,
-    /// When closed files were last written, where the store knows: a file
-    /// with another time was changed behind our back.
+    /// When files were last written, where the store knows: of one with
+    /// another time nothing is believed. Somebody else wrote to it, or, where
+    /// it is not whole, we did before we were killed.
     pub modified: BTreeMap<FileIndex, i64>,
     /// Piece layers that were learnt from peers or by hashing, by file (BEP
     /// 52).

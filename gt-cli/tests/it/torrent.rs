@@ -227,6 +227,14 @@ fn damaged_files_are_repaired_when_asked() {
     assert_eq!(right("a.bin"), sample(300_000));
     assert_eq!(right("sub/b.bin"), sample(70_001));
     assert!(!world.path("got/files/.gt-partial").exists());
+    // What was noted of a whole file says nothing of what somebody made of it.
+    let mut wrong = sample(300_000);
+    wrong[50_000] ^= 1;
+    std::fs::write(world.path("got/files/a.bin"), &wrong).unwrap();
+    let out = world.gt(&[&get[..], &["--repair"]].concat());
+    let last: Value = out.lines().last().map(json).unwrap();
+    assert_eq!(last["downloaded"], 16_384, "{out}");
+    assert_eq!(right("a.bin"), sample(300_000));
 }
 
 #[test]

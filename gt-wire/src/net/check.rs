@@ -93,7 +93,16 @@ pub(super) fn check(
         Some(wanted) => wanted,
         None => files(&geometry).map(|(file, _)| file).collect(),
     };
-    let claimed = resume.map(|resume| resume.pieces);
+    let (claimed, noted) = match resume {
+        Some(mut resume) => {
+            // What was whole and is not says nothing of what is there now.
+            resume
+                .modified
+                .retain(|file, _| !resume.closed.contains(file));
+            (Some(resume.pieces), resume.modified)
+        }
+        None => (None, BTreeMap::new()),
+    };
     let mut look = Look {
         have: Bitfield::empty(geometry.pieces()),
         geometry,
@@ -102,6 +111,7 @@ pub(super) fn check(
         believed,
         wanted,
         claimed,
+        noted,
     };
     look.trees()?;
     look.doubt()?;
@@ -147,6 +157,8 @@ struct Look {
     believed: BTreeSet<FileIndex>,
     wanted: BTreeSet<FileIndex>,
     claimed: Option<Bitfield>,
+    /// When files were last written, as it was noted with the claims.
+    noted: BTreeMap<FileIndex, i64>,
     have: Bitfield,
 }
 
@@ -173,7 +185,7 @@ impl Look {
     }
 
     /// Hashes a few claimed pieces of each partial file; where one is wrong,
-    /// the claims about that file are void.
+    /// or the file was written to since, the claims about that file are void.
     fn doubt(&mut self) -> Result<(), AddError> {
         let Some(mut claimed) = self.claimed.take() else {
             return Ok(());
@@ -195,6 +207,17 @@ impl Look {
             let Some(last) = of_file.len().checked_sub(1) else {
                 continue;
             };
+            // By us before we were killed, or by somebody else.
+            let written = match self.store.partial_modified(file)? {
+                Some(modified) => self.noted.get(&file) != Some(&modified),
+                None => false,
+            };
+            if written {
+                of_file.iter().for_each(|n| {
+                    claimed.remove(*n);
+                });
+                continue;
+            }
             for n in [0, last / 2, last] {
                 if self.verify(PieceIndex(of_file[n]), &mut scratch)? != Some(true) {
                     of_file.iter().for_each(|n| {

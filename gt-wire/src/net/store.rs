@@ -8,7 +8,7 @@ mod told;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use bytes::Bytes;
 use gt_vfs::Vfs;
@@ -40,6 +40,8 @@ pub(super) struct Store {
     /// When closed files were last written, as they were seen first: what
     /// they are later is not our doing.
     times: Mutex<BTreeMap<FileIndex, i64>>,
+    /// When others were last written, as they were synced last.
+    partial_times: Mutex<BTreeMap<FileIndex, i64>>,
     buffers: Arc<Pool>,
     verified: Mutex<Verified>,
 }
@@ -64,6 +66,7 @@ impl Store {
             running: Mutex::default(),
             blocks: by_block.then(Blocks::default),
             times: Mutex::default(),
+            partial_times: Mutex::default(),
             buffers,
             verified: Mutex::default(),
         })
@@ -196,17 +199,6 @@ impl Store {
                     }
                 }
                 Slot::Shut(_) => return Err(shut_again()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes what was written so far survive a loss of power.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        for slot in &self.slots {
-            let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
-            if let Slot::Partial(file) = &*slot {
-                file.sync()?;
             }
         }
         Ok(())

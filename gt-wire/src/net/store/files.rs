@@ -114,6 +114,7 @@ impl Store {
         }
         drop(slot);
         if verdict.is_ok() {
+            self.partial_times().remove(&file);
             self.tell_no_more(file);
         }
         verdict
@@ -140,7 +141,43 @@ impl Store {
         }
     }
 
-    /// Returns when closed files were last written, where the backend knows.
+    /// Returns when a file that is not whole was last written, where the
+    /// backend knows, and remembers it.
+    pub(in crate::net) fn partial_modified(
+        self: &Arc<Self>,
+        file: FileIndex,
+    ) -> io::Result<Option<i64>> {
+        let slot = self.opened(file)?;
+        self.saw_partial(file, &slot)
+    }
+
+    /// Remembers when a file that is not whole was last written.
+    fn saw_partial(&self, file: FileIndex, slot: &Slot) -> io::Result<Option<i64>> {
+        let Slot::Partial(writer) = slot else {
+            return Ok(None);
+        };
+        let modified = writer.modified()?;
+        match modified {
+            Some(modified) => self.partial_times().insert(file, modified),
+            None => self.partial_times().remove(&file),
+        };
+        Ok(modified)
+    }
+
+    /// Makes what was written so far survive a loss of power.
+    pub(in crate::net) fn sync(&self) -> io::Result<()> {
+        for (n, slot) in self.slots.iter().enumerate() {
+            let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
+            if let Slot::Partial(file) = &*slot {
+                file.sync()?;
+                self.saw_partial(FileIndex(n as u32), &slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns when files were last written, where the backend knows: closed
+    /// ones as they were seen first, others as they were synced last.
     pub(in crate::net) fn modified(
         &self,
         closed: &BTreeSet<FileIndex>,
@@ -159,9 +196,22 @@ impl Store {
                 }
             }
         }
+        let mut known = self.partial_times().clone();
         let times = self.times();
-        let closed = closed.iter();
-        Ok(closed.filter_map(|f| Some((*f, *times.get(f)?))).collect())
+        for file in closed {
+            match times.get(file) {
+                Some(modified) => known.insert(*file, *modified),
+                None => known.remove(file),
+            };
+        }
+        Ok(known)
+    }
+
+    fn partial_times(&self) -> MutexGuard<'_, BTreeMap<FileIndex, i64>> {
+        // As above.
+        self.partial_times
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn times(&self) -> MutexGuard<'_, BTreeMap<FileIndex, i64>> {
@@ -217,7 +267,11 @@ impl Store {
             Slot::Shut(_) | Slot::Closing(_) => return,
             Slot::Whole(_) => true,
             // What cannot be made safe now stays open.
-            Slot::Partial(writer) if writer.sync().is_err() => return,
+            Slot::Partial(writer)
+                if writer.sync().is_err() || self.saw_partial(file, &slot).is_err() =>
+            {
+                return;
+            }
             Slot::Partial(_) => false,
         };
         *slot = Slot::Shut(whole);

@@ -212,6 +212,39 @@ async fn a_file_changed_behind_our_back_is_noticed() {
     assert_eq!(std::fs::read(&path).unwrap(), other);
 }
 
+/// Notes of pieces of a file that is not whole hold only while nobody writes to
+/// it, be it one byte of one piece.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partial_file_changed_behind_our_back_is_noticed() {
+    let info = plan(Version::V1);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let notes = folder.path().join("notes");
+    let store = || Arc::new(Folder::open(&data).unwrap());
+    // Slow enough not to be done before it is stopped.
+    let mut slow = options(1).resume(&notes);
+    slow.limits.down = Some(1 << 20);
+    let mut leech = Peer::start(slow);
+    begin(&info, &mut leech, store(), 9).await;
+    leech.node.shutdown().await;
+    drop(leech);
+    let path = data.join(".gt-partial/dir0/0.bin");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let second = info.geometry().piece_length() as usize + 10_000;
+    assert!(
+        bytes[second..second + 8] != [0; 8],
+        "the second piece is here"
+    );
+    bytes[second] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let (have, _) = finish(&info, options(2).resume(&notes), store()).await;
+    assert!(have >= 8, "{have} pieces are still right");
+    assert!(
+        contents(&*store()) == contents(&original()),
+        "what somebody wrote was taken for what had come"
+    );
+}
+
 /// A disk on which syncing waits until it is let.
 struct Stuck {
     folder: Folder,
