@@ -58,7 +58,7 @@ impl Ready {
     }
 
     /// Gives the file its name. After a loss of power the name may be that of
-    /// the old bytes, or of none.
+    /// the old bytes, or of none, until its [folder](sync_folder) was waited for.
     ///
     /// # Errors
     /// As [`write()`].
@@ -98,6 +98,15 @@ fn write_with_mode(
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
     Ready::with_mode(path, mode, fill)?.keep()?;
+    sync_folder(path)
+}
+
+/// Waits until the name of a file, and those of others in its folder, outlast a
+/// loss of power.
+///
+/// # Errors
+/// What the file system says, with the file's name.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     let synced = File::open(folder(path)).and_then(|folder| folder.sync_all());
     synced.map_err(|e| named(path, e))
 }

@@ -6,6 +6,7 @@
 
 mod join;
 mod layout;
+mod multi;
 mod on_disk;
 mod packs;
 mod published;

@@ -165,6 +165,15 @@ impl FileHasher {
         })
     }
 
+    /// Returns a hasher that has seen the header of an object of `size` bytes:
+    /// to compare it with its name where nobody could have exchanged it.
+    #[cfg(feature = "git")]
+    pub(crate) fn of_object(format: ObjectFormat, kind: Kind, size: u64) -> Self {
+        let mut hasher = Self::new(format);
+        hasher.update(header(kind, size, &mut [0; HEAD]));
+        hasher
+    }
+
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {

@@ -150,7 +150,7 @@ pub enum Error {
     #[error("object {0} is missing from the repository")]
     Missing(ObjectId),
     /// An object is there and cannot be read.
-    #[error("cannot read object {id} from the repository")]
+    #[error("cannot read object {id} from the repository: {source}")]
     Read {
         /// Which.
         id: ObjectId,

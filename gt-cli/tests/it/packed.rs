@@ -284,3 +284,47 @@ fn how_far_a_work_is_is_shown_on_a_terminal_alone() {
         assert_eq!(shown(&world, words, false), "", "{words:?}");
     }
 }
+
+/// An index that leads to other objects makes no bundle, and the complaint
+/// says which object and where.
+#[test]
+fn no_reel_is_made_of_objects_under_other_names() {
+    let world = World::new();
+    world.repository("work");
+    world.git(&["-C", "work", "repack", "-q", "-adf"]);
+    let mut packs = std::fs::read_dir(world.path("work/.git/objects/pack")).unwrap();
+    let idx = packs.find_map(|file| {
+        let path = file.unwrap().path();
+        (path.extension()? == "idx").then_some(path)
+    });
+    let idx = idx.unwrap();
+    let mut bytes = std::fs::read(&idx).unwrap();
+    let count = u32::from_be_bytes(bytes[8 + 1020..][..4].try_into().unwrap()) as usize;
+    // Where the entries of two blobs begin, each the other's.
+    let offsets = 8 + 1024 + count * 24;
+    let place = |blob: &str| {
+        let name = world.git(&["-C", "work", "rev-parse", blob]);
+        let hex = |id: &[u8]| id.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let mut names = bytes[8 + 1024..][..count * 20].chunks_exact(20);
+        names.position(|id| hex(id) == name.trim()).unwrap()
+    };
+    let (one, other) = (place("HEAD:file-0.txt"), place("HEAD:file-1.txt"));
+    for n in 0..4 {
+        bytes.swap(offsets + 4 * one + n, offsets + 4 * other + n);
+    }
+    std::fs::remove_file(&idx).unwrap();
+    std::fs::write(&idx, bytes).unwrap();
+    std::fs::create_dir(world.path("here")).unwrap();
+    let words = ["pack", "reel", "-C", "work", "-o", "here/a.bundle"];
+    let (code, said) = world.gt_fails(&words);
+    let pack = idx.with_extension("pack");
+    let pack = pack.file_name().unwrap().to_str().unwrap();
+    assert!(code == 1 && said.contains(pack), "{said}");
+    let blobs = ["HEAD:file-0.txt", "HEAD:file-1.txt"];
+    let mut names = blobs.map(|blob| world.git(&["-C", "work", "rev-parse", blob]));
+    assert!(
+        names.iter_mut().all(|name| said.contains(name.trim())),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_dir(world.path("here")).unwrap().count(), 0);
+}

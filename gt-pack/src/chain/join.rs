@@ -15,22 +15,17 @@ use std::sync::Arc;
 use gt_vfs::{ObjectId, ReadAt};
 
 use super::packs::Pack;
-use super::{Chain, Error, KEPT_BY, Layout, remove, sync_folder};
+use super::{Chain, Error, KEPT_BY, Layout, multi, remove, sync_folder};
 use crate::entry::EntryKind;
 use crate::hash::FileHasher;
 use crate::import::Quarantine;
-use crate::index::Multi;
 use crate::kind::Kind;
-use crate::spool::Spool;
 use crate::verify::{Entries, Entry, Verified};
 
 /// A pack is joined with those after it when it is not this many times as
 /// long as all of them: their number stays below the logarithm of the chain's
 /// length, and each byte is copied about as often.
 const FACTOR: u64 = 2;
-
-/// The index of several packs that git may have written.
-const MULTI: &str = "multi-pack-index";
 
 /// How files of the state are named until they are whole.
 const NEW: &str = ".new-";
@@ -62,7 +57,7 @@ impl Chain {
     pub(crate) fn tidy(&mut self) -> Result<(), Error> {
         self.release_unnamed()?;
         self.sweep()?;
-        self.drop_multi_index(&[])?;
+        multi::drop_stale(&self.objects().join("pack"), self.format, &[])?;
         let names = self.to_join()?;
         if names.len() < 2 {
             return Ok(());
@@ -225,7 +220,7 @@ impl Chain {
         }
         self.write_all(&layouts)?;
         let going: Vec<&str> = sources.iter().map(|s| &s.pack.name[..]).collect();
-        self.drop_multi_index(&going)?;
+        multi::drop_stale(&self.objects().join("pack"), self.format, &going)?;
         // Whoever still has the old packs open goes on reading them.
         for source in sources.iter().filter(|s| s.pack.name != name) {
             let path = self.pack_path(&source.pack.name);
@@ -234,42 +229,6 @@ impl Chain {
             }
         }
         self.refresh()
-    }
-
-    /// Removes a multi-pack-index that names packs which are gone, or are
-    /// `going`: git does not find their objects elsewhere as long as it is
-    /// there. Git does the same when it removes packs; one that it was about to
-    /// write meanwhile is removed by the next import.
-    fn drop_multi_index(&self, going: &[&str]) -> Result<(), Error> {
-        let folder = self.objects().join("pack");
-        let path = folder.join(MULTI);
-        let file = match Spool::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(e.into()),
-        };
-        let is_stale = |name: &String| {
-            let name = name.trim_end_matches(".idx");
-            going.contains(&name) || !folder.join(name).with_extension("pack").exists()
-        };
-        let stale = match Multi::open(Arc::new(file), self.format) {
-            Ok(multi) => multi.packs().iter().any(is_stale),
-            // Git makes another; this one may name what goes.
-            Err(_) => !going.is_empty(),
-        };
-        if !stale {
-            return Ok(());
-        }
-        remove(&path)?;
-        // Its bitmap and its order of packs.
-        for file in std::fs::read_dir(&folder)? {
-            let path = file?.path();
-            let name = path.file_name().unwrap_or_default();
-            if name.as_encoded_bytes().starts_with(b"multi-pack-index-") {
-                remove(&path)?;
-            }
-        }
-        Ok(sync_folder(&folder)?)
     }
 
     /// Returns what the `.keep` file of a joined pack says.

@@ -15,8 +15,9 @@ use crate::Kind;
 /// A git repository on the disk, bare or with a work tree.
 ///
 /// Git's ownership rule (`safe.directory`) holds, and shallow and partial
-/// clones are refused when they are opened. Loose objects are hashed as they
-/// are read, packed ones are guarded by zlib's sums.
+/// clones are refused when they are opened. Objects are named again when they
+/// are read: loose ones each time, packed ones the first time, and zlib's sums
+/// guard them from then on. Kinds and sizes alone are what an index leads to.
 pub struct GitRepository {
     path: PathBuf,
     store: Store,

@@ -4,9 +4,9 @@
 //!
 //! Packs are read in blocks that stay for a while, and what a delta stands on
 //! is kept, so that whoever asks for objects in about the order of history
-//! has each of them inflated once. Objects in packs are not hashed again:
-//! zlib's sum guards each stream, and a reel is verified whole when it is
-//! taken in.
+//! has each of them inflated once. What an index says of where an object lies
+//! is not believed: its bytes are named again when they are read first. What
+//! kind and size it has is, where nothing else is asked.
 
 mod loose;
 mod pack;
@@ -19,12 +19,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use bytes::Bytes;
 use gt_vfs::{ObjectFormat, ObjectId};
 
-use self::pack::Pack;
+use self::pack::{Found, Pack};
 use super::cache::Cache;
 use super::{Content, Error, Out};
 use crate::Kind;
 use crate::delta;
 use crate::entry::{EntryHeader, EntryKind};
+use crate::hash::FileHasher;
 use crate::inflate::Inflater;
 
 /// Bytes of objects that are kept because a delta may stand on them.
@@ -86,23 +87,23 @@ impl Store {
     pub(super) fn read(&self, id: &ObjectId) -> Result<(Kind, Bytes), Error> {
         self.find(
             id,
-            |pack, offset| self.object(&pack, offset),
+            |pack, found| self.named(&pack, found, id),
             |path| loose::read(path, id),
         )
     }
 
     /// Returns an object, or kind and size of one that is larger than `most`
-    /// and no delta.
+    /// and no delta: those are what the index leads to.
     pub(super) fn read_up_to(&self, id: &ObjectId, most: u64) -> Result<Content, Error> {
         let content = |(kind, bytes)| Content::Whole(kind, bytes);
         self.find(
             id,
-            |pack, offset| match pack.header_at(offset, &self.shared)?.0 {
+            |pack, found| match pack.header_at(found.offset, &self.shared)?.0 {
                 EntryHeader {
                     kind: EntryKind::Whole(kind),
                     size,
                 } if size > most => Ok(Content::Larger(kind, size)),
-                _ => self.object(&pack, offset).map(content),
+                _ => self.named(&pack, found, id).map(content),
             },
             |path| match loose::header(path)? {
                 (kind, size) if size > most => Ok(Content::Larger(kind, size)),
@@ -122,17 +123,23 @@ impl Store {
         let again = || io::Error::other("the object broke off before");
         self.find(
             id,
-            |pack, offset| {
+            |pack, found| {
                 if begun.get() {
                     return Err(again());
                 }
-                let (header, begin) = pack.header_at(offset, &self.shared)?;
+                let (header, begin) = pack.header_at(found.offset, &self.shared)?;
                 if let EntryKind::Whole(kind) = header.kind {
                     let mut inflater = Inflater::new();
-                    pack.stream(begin, header.size, &mut inflater, &mut *out.borrow_mut())?;
+                    let mut hasher = FileHasher::of_object(self.format, kind, header.size);
+                    let mut out = out.borrow_mut();
+                    pack.stream(begin, header.size, &mut inflater, &mut |bytes| {
+                        hasher.update(bytes);
+                        out(bytes)
+                    })?;
+                    pack.compare(found, id, hasher.finish())?;
                     return Ok((kind, header.size));
                 }
-                let (kind, bytes) = self.object(&pack, offset)?;
+                let (kind, bytes) = self.named(&pack, found, id)?;
                 out.borrow_mut()(&bytes)?;
                 Ok((kind, bytes.len() as u64))
             },
@@ -147,7 +154,11 @@ impl Store {
 
     /// Returns an object's kind and size.
     pub(super) fn header(&self, id: &ObjectId) -> Result<(Kind, u64), Error> {
-        self.find(id, |pack, offset| self.size(&pack, offset), loose::header)
+        self.find(
+            id,
+            |pack, found| self.size(&pack, found.offset),
+            loose::header,
+        )
     }
 
     /// Looks in the packs, in the loose objects, and in packs that have come
@@ -155,7 +166,7 @@ impl Store {
     fn find<T>(
         &self,
         id: &ObjectId,
-        packed: impl Fn(Arc<Pack>, u64) -> io::Result<T>,
+        packed: impl Fn(Arc<Pack>, Found) -> io::Result<T>,
         loose: impl Fn(&Path) -> io::Result<T>,
     ) -> Result<T, Error> {
         let failed = |e: io::Error| Error::Read {
@@ -168,13 +179,13 @@ impl Store {
                 self.list_packs().map_err(failed)?;
             }
             for pack in self.packs().iter() {
-                let Some(offset) = pack.offset_of(id).map_err(failed)? else {
+                let Some(found) = pack.find(id).map_err(failed)? else {
                     continue;
                 };
-                match packed(Arc::clone(pack), offset) {
+                match packed(Arc::clone(pack), found) {
                     Ok(found) => return Ok(found),
                     // Another copy may be sound, as git has it too.
-                    Err(e) => broken = Some(e),
+                    Err(e) => _ = broken.get_or_insert(e),
                 }
             }
             let hex = id.to_string();
@@ -183,7 +194,7 @@ impl Store {
                 match loose(&path) {
                     Ok(found) => return Ok(found),
                     Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                    Err(e) => broken = Some(e),
+                    Err(e) => _ = broken.get_or_insert(e),
                 }
             }
         }
@@ -221,6 +232,13 @@ impl Store {
         packs.sort_by(|a, b| b.size().cmp(&a.size()).then_with(|| a.path().cmp(b.path())));
         *self.packs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(packs);
         Ok(())
+    }
+
+    /// Returns the object of this name.
+    fn named(&self, pack: &Pack, found: Found, id: &ObjectId) -> io::Result<(Kind, Bytes)> {
+        let (kind, content) = self.object(pack, found.offset)?;
+        pack.check(found, id, kind, &content)?;
+        Ok((kind, content))
     }
 
     /// Returns the object of an entry.

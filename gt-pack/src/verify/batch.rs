@@ -56,6 +56,8 @@ const BYTES: usize = 1 << 20;
 const OBJECTS: usize = 1024;
 /// The bytes and the last object that is no large one.
 const ROOM: usize = BYTES + SCRATCH;
+/// How many times the work of one batch the deltas on one object may be.
+const FAMILY: u64 = 4;
 /// Entries from the first of a batch to its last.
 const SPAN: u32 = 16 * 1024;
 /// What an object costs beside its bytes, as if it had so many more.
@@ -135,11 +137,20 @@ impl Batch {
         self.work
     }
 
+    /// Tells whether the batch ends before the next whole object, because it is
+    /// as much work as `most` or nearly full: deltas follow their base, and
+    /// those that another batch gets wait until it is built once more.
+    pub(super) fn is_due(&self, most: u64) -> bool {
+        self.work >= most
+            || self.bytes.len() + self.large >= BYTES / 4 * 3
+            || self.items.len() >= OBJECTS / 4 * 3
+    }
+
     /// Tells whether the batch ends with the entry at `place`, whether it took
-    /// that or not, or because it is more work than `most`.
+    /// that or not, or because it is much more work than `most`.
     pub(super) fn is_full(&self, place: u32, most: u64) -> bool {
         let first = self.items.first();
-        self.work >= most
+        self.work >= most.saturating_mul(FAMILY)
             || self.bytes.len() + self.large >= BYTES
             || self.items.len() >= OBJECTS
             || first.is_some_and(|first| place - first.place >= SPAN)

@@ -85,7 +85,7 @@ impl Early {
 }
 
 /// Inflated bytes that are kept of one part of a pack.
-const HELD: usize = 2 << 20;
+const HELD: usize = 1 << 20;
 /// The largest object that is read early.
 const LARGEST: u64 = 1 << 20;
 /// Streams that are tried before a part is given up: a pack can be made of

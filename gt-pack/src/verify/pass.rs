@@ -32,13 +32,16 @@ pub(super) struct Pass {
 }
 
 /// Bytes read at a time.
-pub(super) const STEP: usize = 128 << 10;
+pub(super) const STEP: usize = 64 << 10;
 
 /// Reads bytes into the front of the buffer: 0 at the end.
 pub(super) type Next<'a> = dyn FnMut(&mut [u8]) -> std::io::Result<usize> + 'a;
 
-/// Parts of a pack that are read ahead at most.
-const WINDOW: usize = 16;
+/// Parts of a pack that are read ahead for each thread, and at most. While the
+/// front is busy with one that nobody looked at in time, the others must have
+/// enough of them: it takes the longest where objects are small.
+const AHEAD: usize = 3;
+const WINDOW: usize = 32;
 
 /// Reads a pack of `length` bytes, if that is known, in order. Where it
 /// `is_whole` nobody waits for bytes, and parts are read ahead.
@@ -57,7 +60,7 @@ pub(super) fn read(
     let threads = rayon::current_num_threads();
     let most = 2 * threads;
     let window = match is_whole && threads > 1 {
-        true => threads.min(WINDOW),
+        true => (AHEAD * threads).min(WINDOW),
         false => 0,
     };
     let outcome = rayon::in_place_scope(|scope| -> Result<(), Error> {
@@ -249,6 +252,11 @@ impl Taker {
             *end = entry.end;
             if rows.len() > *room {
                 *room = namer.names.grow(rows.len());
+            }
+            let is_whole = matches!(content, Content::Whole(..));
+            if is_whole && batch.is_due(share.most) {
+                share.work += batch.work();
+                full(std::mem::replace(batch, namer.empty()));
             }
             match content {
                 Content::Delta(Some(bytes)) => {

@@ -105,7 +105,16 @@ pub(super) struct Table<'a> {
     /// bases; with each, how many entries without a name stand on it by
     /// offsets, itself counted. Those that name their base ([`NO_BASE`]) are
     /// here only where others stand on them.
-    open: Vec<(u32, u32)>,
+    open: Vec<Open>,
+}
+
+/// An open delta; where they are sorted, nothing else is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Open {
+    /// Its base, or [`NO_BASE`].
+    base: u32,
+    place: u32,
+    weight: u32,
 }
 
 /// What deltas that name their bases are sorted by.
@@ -134,7 +143,11 @@ impl<'a> Table<'a> {
             let weight = u32::from(is_open(place));
             let base = rows.base_before(place);
             if is_base.get(place) || weight > 0 && base.is_some() {
-                open.push((place, weight));
+                open.push(Open {
+                    base: base.unwrap_or(NO_BASE),
+                    place,
+                    weight,
+                });
                 if let Some(base) = base {
                     is_base.put(base);
                 }
@@ -142,14 +155,13 @@ impl<'a> Table<'a> {
         }
         open.reverse();
         for n in (0..open.len()).rev() {
-            let (place, weight) = open[n];
-            let base = rows.base_before(place);
-            let base = base.and_then(|base| open[..n].binary_search_by_key(&base, |o| o.0).ok());
-            if let Some(base) = base {
-                open[base].1 = open[base].1.saturating_add(weight);
+            let Open { base, weight, .. } = open[n];
+            // None has no base as its place.
+            if let Ok(base) = open[..n].binary_search_by_key(&base, |o| o.place) {
+                open[base].weight = open[base].weight.saturating_add(weight);
             }
         }
-        open.sort_unstable_by_key(|(place, _)| by_base(&rows, *place));
+        open.sort_unstable();
         Self {
             source,
             format,
@@ -227,16 +239,15 @@ impl<'a> Table<'a> {
         if let Some(place) = place.filter(|place| self.is_base.get(*place)) {
             let from = self.first_open((place, 0));
             let here = self.open[from..].iter();
-            let is_here = |delta: &&(u32, u32)| by_base(&self.rows, delta.0).0 == place;
-            here.take_while(is_here)
-                .for_each(|(delta, weight)| add(*delta, *weight));
+            here.take_while(|open| open.base == place)
+                .for_each(|open| add(open.place, open.weight));
         }
         if !self.rows.refs.is_empty() {
             for delta in self.rows.refs.on(oid) {
                 let is_base = self.is_base.get(delta);
                 let at = is_base.then(|| self.first_open((NO_BASE, delta)));
                 let weight = at.and_then(|at| self.open.get(at));
-                add(delta, weight.map_or(1, |o| o.1));
+                add(delta, weight.map_or(1, |o| o.weight));
             }
         }
         if !out.is_empty() {
@@ -247,7 +258,7 @@ impl<'a> Table<'a> {
     /// Returns the first open delta that is not before this base and place.
     fn first_open(&self, key: (u32, u32)) -> usize {
         self.open
-            .partition_point(|(place, _)| by_base(&self.rows, *place) < key)
+            .partition_point(|open| (open.base, open.place) < key)
     }
 
     /// Returns the whole objects on which open deltas stand.
@@ -332,11 +343,6 @@ impl<'a> Table<'a> {
                 },
             })
     }
-}
-
-/// By what open deltas are sorted.
-fn by_base(rows: &Rows, place: u32) -> (u32, u32) {
-    (rows.base_before(place).unwrap_or(NO_BASE), place)
 }
 
 /// The source has other bytes than those that were read first.

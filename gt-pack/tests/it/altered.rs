@@ -118,6 +118,10 @@ fn bodies_inside() {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let delta = [&[3][..], b"abc\x03\x05\x90\x03\x02de"].concat();
     bodies::delta(&delta);
+    // One layer under its own name.
+    let (_, sum) = seeds.midx.split_at(seeds.midx.len() - 20);
+    let name: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    let layers = [b"\x29", name.as_bytes(), b"\n", &seeds.midx].concat();
     type Body = fn(&[u8]);
     let mut all: Vec<(&[u8], Body)> = vec![
         (&seeds.pack, bodies::pack),
@@ -126,6 +130,7 @@ fn bodies_inside() {
         (&seeds.old_idx, bodies::idx),
         (&seeds.rev, bodies::rev),
         (&seeds.midx, bodies::midx),
+        (&layers, bodies::layers),
         (&seeds.bundle, bodies::bundle),
         (&delta, bodies::delta),
     ];

@@ -7,7 +7,7 @@ use gt_pack::bundle::Header;
 use gt_pack::delta::apply;
 use gt_pack::fsck::{self, Policy};
 use gt_pack::hash::{FileHasher, object_id};
-use gt_pack::index::{Index, Multi, Reverse};
+use gt_pack::index::{Index, Layers, Multi, Reverse};
 use gt_pack::verify::{self, Incoming, NoBases, NoVisitor, Silent};
 use gt_pack::{Kind, Limits, ObjectFormat};
 use gt_vfs::{Memory, ReadAt, VPath, Vfs};
@@ -103,6 +103,37 @@ pub(crate) fn midx(bytes: &[u8]) {
             }
             if let Ok(oid) = multi.oid_at(place) {
                 let _ = multi.find(&oid);
+            }
+        }
+    }
+}
+
+/// A chain of multi-pack-indexes: its length in the first byte, then the layer
+/// that lies under each name.
+pub(crate) fn layers(bytes: &[u8]) {
+    let Some((length, rest)) = bytes.split_first() else {
+        return;
+    };
+    let (chain, layer) = rest.split_at(rest.len().min(usize::from(*length)));
+    for format in FORMATS {
+        let Some(chain) = file(chain) else {
+            continue;
+        };
+        let mut open = |name: &str| {
+            assert!(name.starts_with("multi-pack-index-") && !name.contains('/'));
+            Ok(file(layer))
+        };
+        let Ok(layers) = Layers::open(&*chain, format, &mut open) else {
+            continue;
+        };
+        let _ = layers.check_whole();
+        let packs = layers.packs().count();
+        for place in (0..layers.len().min(1000)).chain([layers.len(), u32::MAX]) {
+            if let Ok((pack, offset)) = layers.offset_at(place) {
+                assert!((pack as usize) < packs && offset >= 12);
+            }
+            if let Ok(oid) = layers.oid_at(place) {
+                let _ = layers.find(&oid);
             }
         }
     }

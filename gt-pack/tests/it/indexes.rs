@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gt_pack::index::{Error, Index, Multi, MultiError, Reverse, ReverseError};
+use gt_pack::index::{Error, Index, Layers, LayersError, Multi, MultiError, Reverse, ReverseError};
 use gt_pack::verify::{self, NoBases, NoVisitor, Silent, Verified};
 use gt_pack::{Limits, ObjectFormat, ObjectId};
 
@@ -164,4 +164,155 @@ fn an_index_over_many_packs_is_read() {
             assert!(Multi::open(file(&bytes[..at]), format).is_err() || at > bytes.len() - 100);
         }
     }
+}
+
+/// A repository with four packs, and a multi-pack-index of one layer for each.
+fn layered(format: ObjectFormat) -> Git {
+    let git = Git::empty();
+    let format = format!("--object-format={format}");
+    git.run(["init", "-q", "-b", "main", &format]);
+    for n in 0..4 {
+        git.commit(&[("a", &text(n, 30)), (&format!("d/{n}"), &text(n, 3))]);
+        git.run(["repack", "-q", "-d"]);
+        git.run(["multi-pack-index", "write", "--incremental"]);
+    }
+    git
+}
+
+#[test]
+fn an_index_in_layers_is_read() {
+    for format in [ObjectFormat::Sha1, ObjectFormat::Sha256] {
+        let git = layered(format);
+        let folder = git.dir().join("objects/pack");
+        let layers = Layers::in_folder(&folder, format).unwrap().unwrap();
+        assert!(layers.fault().is_none());
+        layers.check_whole().unwrap();
+        assert_eq!(layers.layers().count(), 4);
+        let packs: Vec<_> = layers.packs().collect();
+        // What the single indexes say.
+        let mut all = BTreeMap::new();
+        for (n, name) in packs.iter().enumerate() {
+            let pack = std::fs::metadata(folder.join(name).with_extension("pack")).unwrap();
+            let idx = std::fs::read(folder.join(name)).unwrap();
+            let index = Index::open(file(idx), format, pack.len()).unwrap();
+            for place in 0..index.len() {
+                let oid = index.oid_at(place).unwrap();
+                all.insert(oid, (n as u32, index.offset_at(place).unwrap()));
+            }
+        }
+        assert_eq!((packs.len(), layers.len() as usize), (4, all.len()));
+        let mut places = Vec::new();
+        for (oid, at) in &all {
+            let place = layers.find(oid).unwrap().unwrap();
+            assert_eq!(layers.oid_at(place).unwrap(), *oid);
+            assert_eq!(layers.offset_at(place).unwrap(), *at);
+            places.push(place);
+        }
+        places.sort_unstable();
+        assert!(places.into_iter().eq(0..layers.len()));
+        assert_eq!(layers.find(&ObjectId::null(format)).unwrap(), None);
+        for last in [layers.len(), u32::MAX] {
+            assert!(matches!(layers.oid_at(last), Err(MultiError::Place(_))));
+            assert!(matches!(layers.offset_at(last), Err(MultiError::Place(_))));
+        }
+        // One index over all is read before its layers, and stands apart.
+        let none = Git::bare();
+        let packs = none.dir().join("objects/pack");
+        assert!(Layers::in_folder(&packs, format).unwrap().is_none());
+    }
+}
+
+/// Where git goes on with the layers before a fault, so does this.
+#[test]
+fn a_chain_ends_at_its_first_fault() {
+    let git = layered(ObjectFormat::Sha1);
+    let folder = git.dir().join("objects/pack/multi-pack-index.d");
+    let path = folder.join("multi-pack-index-chain");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let names: Vec<&str> = whole.lines().collect();
+    let of = |name: &str| folder.join(format!("multi-pack-index-{name}.midx"));
+    let packs = folder.parent().unwrap();
+    let fault = |lines: &[&str], expected: usize| {
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let layers = Layers::in_folder(packs, ObjectFormat::Sha1)
+            .unwrap()
+            .unwrap();
+        assert_eq!(layers.layers().count(), expected, "{lines:?}");
+        layers.check_whole().unwrap();
+        layers
+            .fault()
+            .map(|fault| (format!("{fault:?}"), fault.to_string()))
+    };
+    let long = "5".repeat(64);
+    let (up, none) = (names[0].to_uppercase(), "5".repeat(40));
+    assert_eq!(fault(&[], 0), None);
+    assert_eq!(fault(&names[..2], 2), None);
+    assert_eq!(fault(&[&up, names[1], ""], 2), None);
+    let bad_lines = [
+        "../../../../../../../../../../etc/passwd",
+        "",
+        "x",
+        &long,
+        "multi-pack-index",
+    ];
+    for line in bad_lines {
+        let (kind, _) = fault(&[names[0], line, names[1]], 1).unwrap();
+        assert_eq!(kind, "Line(2)", "{line}");
+        // Git says the same, and finds what lies in packs without the layers.
+        let git = git.try_with(["multi-pack-index", "verify", "--no-progress"], b"");
+        let said = String::from_utf8_lossy(&git.stderr).into_owned();
+        let says = said.contains("not a hash") || said.contains("unable to find");
+        assert!(git.status.success() && says, "{said}");
+    }
+    let (_, words) = fault(&[names[0], &none, names[1]], 1).unwrap();
+    assert!(words.contains("got no such file"), "{words}");
+    let said = git.try_with(["multi-pack-index", "verify", "--no-progress"], b"");
+    assert!(String::from_utf8_lossy(&said.stderr).contains("unable to find"));
+    let (_, words) = fault(&[names[0], names[1], names[0]], 2).unwrap();
+    assert!(words.contains("twice"), "{words}");
+    let many: Vec<_> = (0..300).map(|n| format!("{n:040x}")).collect();
+    assert!(fault(&many.iter().map(|n| &n[..]).collect::<Vec<_>>(), 0).is_some());
+    // A layer under the name of another, or none.
+    std::fs::remove_file(of(names[1])).unwrap();
+    std::fs::copy(of(names[2]), of(names[1])).unwrap();
+    let (_, words) = fault(&names, 1).unwrap();
+    assert!(
+        words.contains(names[2]) && words.contains("under its name"),
+        "{words}"
+    );
+    for bytes in [&b""[..], b"MIDX", &[0; 2000]] {
+        std::fs::remove_file(of(names[1])).unwrap();
+        std::fs::write(of(names[1]), bytes).unwrap();
+        let (kind, _) = fault(&names, 1).unwrap();
+        assert!(kind.starts_with("Layer"), "{kind}");
+    }
+    // What breaks is no fault of the chain.
+    std::fs::remove_file(of(names[1])).unwrap();
+    std::fs::create_dir(of(names[1])).unwrap();
+    std::fs::write(&path, &whole).unwrap();
+    assert!(Layers::in_folder(packs, ObjectFormat::Sha1).is_err());
+}
+
+/// More layers than are read, each of its own.
+#[test]
+fn layers_are_counted() {
+    let git = layered(ObjectFormat::Sha1);
+    let folder = git.dir().join("objects/pack/multi-pack-index.d");
+    let chain = std::fs::read_to_string(folder.join("multi-pack-index-chain")).unwrap();
+    let first = chain.lines().next().unwrap();
+    let layer = std::fs::read(folder.join(format!("multi-pack-index-{first}.midx"))).unwrap();
+    let lines: String = (0..300).map(|n| format!("{n:040x}\n")).collect();
+    let mut open = |name: &str| {
+        // Each has the name that is asked for as its sum.
+        let id: ObjectId = name["multi-pack-index-".len()..][..40].parse().unwrap();
+        let (tables, _) = layer.split_at(layer.len() - 20);
+        Ok(Some(file([tables, id.as_bytes()].concat())))
+    };
+    let layers = Layers::open(&*file(lines.into_bytes()), ObjectFormat::Sha1, &mut open).unwrap();
+    assert!(matches!(layers.fault(), Some(LayersError::TooMany)));
+    assert_eq!(layers.layers().count(), 256);
+    assert_eq!(layers.packs().count(), 256);
+    assert_eq!(layers.offset_at(layers.len() - 1).unwrap().0, 255);
+    assert!(layers.check_whole().is_err(), "their sums are made up");
 }

@@ -24,6 +24,8 @@ mod encode;
 #[cfg(feature = "git")]
 mod encode_real;
 mod fsck;
+#[cfg(feature = "git")]
+mod garbled;
 mod git;
 #[cfg(feature = "git")]
 mod golden;

@@ -102,3 +102,36 @@ fn a_multi_pack_index_that_names_joined_packs_goes() {
     );
     assert!(multi.exists());
 }
+
+#[test]
+fn a_chain_of_multi_pack_indexes_that_names_joined_packs_goes() {
+    let (source, reels) = published();
+    let target = Git::bare();
+    let write = || {
+        target.run([
+            "multi-pack-index",
+            "write",
+            "--no-progress",
+            "--incremental",
+        ])
+    };
+    reels[0].import(&target, &[]).unwrap();
+    write();
+    reels[1].import(&target, &[&reels[0]]).unwrap();
+    write();
+    let layers = target.dir().join("objects/pack/multi-pack-index.d");
+    let files = || std::fs::read_dir(&layers).unwrap().count();
+    assert!(files() >= 2);
+    let before = indexed(&target).len();
+    reels[2].import(&target, &[&reels[0], &reels[1]]).unwrap();
+    assert_eq!(indexed(&target).len(), before, "they were joined");
+    assert_eq!(files(), 0);
+    let tip = source.oid("main");
+    target.run(["update-ref", "refs/heads/main", &tip.to_string()]);
+    target.run(["fsck", "--full", "--strict"]);
+    // One that names what is there stays.
+    write();
+    let again = reels[2].import(&target, &[&reels[0], &reels[1]]).unwrap();
+    assert!(again.already && files() >= 2);
+    target.run(["multi-pack-index", "verify", "--no-progress"]);
+}

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Failure, broken, read, refused, told};
 use crate::Env;
 use crate::args::pack::Index;
-use crate::files::Ready;
+use crate::files::{Ready, sync_folder};
 
 /// Verifies a pack and writes its indexes.
 ///
@@ -46,10 +46,10 @@ pub(super) fn run(env: &mut Env, words: &Index) -> Result<(), Failure> {
         })
     };
     let (written_rev, written_idx) = (written_rev.map_err(broken)?, written_idx.map_err(broken)?);
-    // An index that is there tells git that the rest is there too. The folder
-    // is not waited for: what is lost with the power can be made again.
+    // An index that is there tells git that the rest is there too.
     let kept = written_rev.keep().and_then(|()| written_idx.keep());
-    kept.map_err(broken)?;
+    // A tenth of what the files cost that were waited for.
+    kept.and_then(|()| sync_folder(&idx)).map_err(broken)?;
     if words.reading.json {
         let value = json!({
             "checksum": verified.checksum.to_string(),

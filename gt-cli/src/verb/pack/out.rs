@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Failure, broken};
+use crate::files::sync_folder;
 
 /// What is written beside its place until it is [kept](Self::keep).
 ///
@@ -51,7 +52,8 @@ impl Out {
             Some(named) => named,
             None => name(&file, folder(&path)).map_err(said)?,
         };
-        named.persist(&path).map_err(|e| said(e.error))
+        named.persist(&path).map_err(|e| said(e.error))?;
+        sync_folder(&path).map_err(broken)
     }
 }
 

@@ -4,14 +4,16 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use gt_vfs::{ContentId, ObjectFormat, ObjectId, ReadAt};
 
 use super::{INFLATER, Shared, lock};
+use crate::Kind;
 use crate::delta::apply::Sizes;
 use crate::entry::{EntryHeader, EntryKind, MAX_ENTRY_HEADER};
+use crate::hash::FileHasher;
 use crate::index::{self, Index};
 use crate::inflate::{Inflater, SCRATCH, make_room};
 use crate::repository::Out;
@@ -28,6 +30,18 @@ pub(super) struct Pack {
     file: File,
     size: u64,
     index: Index,
+    /// Objects whose bytes were found to be those that their names stand for:
+    /// a bit for each, in the order of the index.
+    known: Vec<AtomicU64>,
+}
+
+/// Where an index says that an object lies.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    /// Its place in the index.
+    place: u32,
+    /// Where its entry begins in the pack.
+    pub(super) offset: u64,
 }
 
 impl Pack {
@@ -53,6 +67,9 @@ impl Pack {
             format,
             file,
             size,
+            known: (0..index.len().div_ceil(64))
+                .map(|_| AtomicU64::new(0))
+                .collect(),
             index,
         }))
     }
@@ -73,13 +90,60 @@ impl Pack {
         self.size
     }
 
-    pub(super) fn offset_of(&self, id: &ObjectId) -> io::Result<Option<u64>> {
-        let offset = match self.index.find(id) {
-            Ok(Some(place)) => self.index.offset_at(place).map(Some),
+    /// Looks where the index says that an object lies; whether it does is for
+    /// [`check`](Self::check) to see.
+    pub(super) fn find(&self, id: &ObjectId) -> io::Result<Option<Found>> {
+        let found = match self.index.find(id) {
+            Ok(Some(place)) => {
+                let offset = self.index.offset_at(place);
+                offset.map(|offset| Some(Found { place, offset }))
+            }
             Ok(None) => Ok(None),
             Err(e) => Err(e),
         };
-        offset.map_err(|e| io::Error::other(format!("{}: {e}", self.path.display())))
+        found.map_err(|e| io::Error::other(format!("{}: {e}", self.path.display())))
+    }
+
+    /// Compares the bytes found under a name with it: an index may lead to
+    /// another object. Done once for each: that the bytes stay what they are
+    /// is zlib's sum for. The plain hash will do: the bytes are in the
+    /// repository already, and two objects that were made to share a name come
+    /// into it only past git, which looks for that, as all do who get a reel.
+    pub(super) fn check(
+        &self,
+        found: Found,
+        id: &ObjectId,
+        kind: Kind,
+        content: &[u8],
+    ) -> io::Result<()> {
+        if self.is_known(found) {
+            return Ok(());
+        }
+        let mut hasher = FileHasher::of_object(self.format, kind, content.len() as u64);
+        hasher.update(content);
+        self.compare(found, id, hasher.finish())
+    }
+
+    /// Compares the name of the bytes that were found under a name with it.
+    pub(super) fn compare(&self, found: Found, id: &ObjectId, got: ObjectId) -> io::Result<()> {
+        if got == *id {
+            let (word, bit) = (found.place / 64, 1 << (found.place % 64));
+            self.known[word as usize].fetch_or(bit, Ordering::Relaxed);
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!(
+                "{}: expected object {id} at offset {}, got {got}",
+                self.path.with_extension("pack").display(),
+                found.offset
+            ),
+        ))
+    }
+
+    fn is_known(&self, found: Found) -> bool {
+        let word = self.known[found.place as usize / 64].load(Ordering::Relaxed);
+        word & 1 << (found.place % 64) != 0
     }
 
     /// Returns the header of an entry, and where its stream begins.
@@ -101,7 +165,7 @@ impl Pack {
     pub(super) fn base_of(&self, offset: u64, kind: &EntryKind) -> io::Result<u64> {
         let base = match kind {
             EntryKind::OfsDelta(distance) => offset.checked_sub(*distance).filter(|b| *b != offset),
-            EntryKind::RefDelta(base) => self.offset_of(base)?,
+            EntryKind::RefDelta(base) => self.find(base)?.map(|found| found.offset),
             EntryKind::Whole(_) => None,
         };
         base.ok_or_else(|| self.damaged(offset))
