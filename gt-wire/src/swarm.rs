@@ -9,7 +9,7 @@
 //! | `link`, `connect`, `talk`, `describe` | one connection: its bytes, its life, its words, among them what the torrent is |
 //! | `picker`, `pieces`, `requests`, `mirrors` | what to ask of whom |
 //! | `verify`, `proof`, `layers`, `leaves`, `files` | is it right, and where does it go |
-//! | `taking` | what to fetch by a turn |
+//! | `taking`, `intake` | what to fetch by a turn, and how much at a time |
 //! | `serve`, `fast`, `turns`, `merit`, `choker`, `dispatch` | whom to give what, and in which order |
 
 mod chance;
@@ -22,6 +22,7 @@ mod fast;
 mod files;
 mod giveway;
 mod input;
+mod intake;
 mod layers;
 mod leaves;
 mod link;
@@ -63,6 +64,7 @@ use chance::Chance;
 use choker::Choker;
 use describe::Describe;
 use dispatch::Dispatch;
+use intake::Intake;
 use link::Link;
 use merit::Merit;
 use mirrors::Mirror;
@@ -118,6 +120,7 @@ pub struct Swarm {
     choker: Choker,
     dispatch: Dispatch,
     turns: Turns,
+    intake: Intake,
     merit: Merit,
     totals: Totals,
     /// Peers that would send us something now.
@@ -163,6 +166,7 @@ impl Swarm {
             choker: Choker::default(),
             dispatch: Dispatch::new(),
             turns: Turns::new(),
+            intake: Intake::default(),
             merit: Merit::default(),
             totals: Totals::default(),
             sources: 0,

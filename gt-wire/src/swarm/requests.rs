@@ -325,6 +325,7 @@ impl Swarm {
         link.downloaded += length as u64;
         link.down.add(self.now, length);
         link.pace = link.down.value(self.now);
+        self.intake.add(self.now, length);
         let from = (conn, link.addr);
         let arrival = match torrent.partials.get_mut(&piece) {
             Some(p) if p.phase == Phase::Filling && p.only.is_none_or(|only| only == conn) => {

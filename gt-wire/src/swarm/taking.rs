@@ -113,6 +113,9 @@ impl Swarm {
         if most == 0 || (link.useful == 0 && promised.is_none()) {
             return Vec::new();
         }
+        if self.is_sated() {
+            return Vec::new();
+        }
         let idle = link.asks.is_empty();
         let chosen = self.choose_piece(conn, offered);
         let piece = match (chosen, promised) {

@@ -100,6 +100,10 @@ fn small_crowds_of_every_kind() {
             small(plan);
             plan.down = plan.up;
         }),
+        row("8 behind narrow downlinks", 8, 0.86, 1.05, |plan| {
+            plan.size = 24 << 20;
+            plan.down = plan.up;
+        }),
         row("two HTTP sources", 20, 0.55, 1.15, |plan| {
             small(plan);
             plan.sources = vec![(5e6, Nature::Honest), (2.5e6, Nature::Honest)];
@@ -196,13 +200,21 @@ fn tables() {
             p.liars = 0.2;
             p.v2 = true;
         }),
-        row("100, downlinks as uplinks", 100, 0.72, 1.05, |p| {
+        row("100, downlinks as uplinks", 100, 0.83, 1.05, |p| {
             p.down = p.up
         }),
         row("100, downlinks of 100 Mbit/s", 100, 0.94, 1.05, |p| {
             p.down = 12.5e6;
         }),
-        row("8, downlinks as uplinks", 8, 0.82, 1.05, |p| p.down = p.up),
+        row("8, downlinks as uplinks", 8, 0.93, 1.05, |p| p.down = p.up),
+        row("100, downlinks as uplinks, v2", 100, 0.65, 1.05, |p| {
+            p.down = p.up;
+            p.v2 = true;
+        }),
+        row("8, downlinks as uplinks, v2", 8, 0.75, 1.05, |p| {
+            p.down = p.up;
+            p.v2 = true;
+        }),
         row("100, an HTTP source", 100, 0.90, 1.05, |p| {
             p.sources = vec![(5e6, Nature::Honest)];
         }),

@@ -1,0 +1,67 @@
+//! What one link and we owe each other by turns.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use gt_vfs::content::BLOCK;
+
+use crate::geometry::PieceIndex;
+use crate::swarm::connect::QUEUE_REQUESTS;
+use crate::turn;
+
+/// The turns of one link, either way.
+#[derive(Debug, Default)]
+pub(in crate::swarm) struct Ledger {
+    /// The peer's number for the extension, once it has said.
+    pub(in crate::swarm) number: Option<u8>,
+    /// Grants without an answer: when, and which piece was offered.
+    pub(super) granted: VecDeque<(Duration, Option<PieceIndex>)>,
+    /// Bytes of each answered turn that were not served yet.
+    pub(super) taken: VecDeque<u32>,
+    /// Bytes that it may still ask for.
+    pub(in crate::swarm) allowance: u32,
+    /// When it last took or asked.
+    pub(in crate::swarm) active: Duration,
+    /// Not to be granted a turn before, unless we have more pieces than...
+    pub(super) rest: Duration,
+    /// ...this.
+    pub(super) rest_pieces: u32,
+    /// Whether it passed while turns that it took were still served, and so
+    /// rests only until the next of them is over.
+    pub(super) full: bool,
+    /// Grants to us that wait until piece layers are known.
+    pub(in crate::swarm) held: Vec<turn::Message>,
+    /// Grants in a row that it did not answer.
+    pub(super) deaf: u32,
+    /// Shortest time from a grant to its answer.
+    pub(in crate::swarm) delay: Option<Duration>,
+}
+
+impl Ledger {
+    /// Tells whether the peer is left alone after a pass or silence.
+    pub(in crate::swarm) fn rests(&self, now: Duration) -> bool {
+        self.rest > now
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.granted.len() + self.taken.len()
+    }
+
+    /// Returns how many grants were out before a time, and are still.
+    pub(super) fn granted_before(&self, time: Duration) -> usize {
+        let before = |(at, _): &&(Duration, _)| *at < time;
+        self.granted.iter().take_while(before).count()
+    }
+
+    /// Tells whether no turn is out.
+    pub(in crate::swarm) fn is_idle(&self) -> bool {
+        self.open() == 0
+    }
+
+    /// Tells whether the peer can take one more turn of so many bytes: nobody
+    /// asks for more at a time than we said that we take.
+    pub(in crate::swarm) fn has_room(&self, turn: u32) -> bool {
+        let open = self.open() as u64;
+        open == 0 || (open + 1) * u64::from(turn) <= (QUEUE_REQUESTS * BLOCK) as u64
+    }
+}
