@@ -55,6 +55,10 @@ const PACE: f64 = 0.5;
 /// says them, too.
 const LATE: (u32, Duration) = (3, Duration::from_millis(10));
 
+/// No answer is late before that: on short lines it waits for what its peer
+/// sends, which is no sign of a full downlink.
+const LATE_LEAST: Duration = Duration::from_millis(40);
+
 /// The share of grants whose answers must be late.
 const MOST_LATE: f64 = 0.5;
 
@@ -145,8 +149,13 @@ impl Turns {
     /// Returns when it is seen that the answer to a grant of now is late, if
     /// that is known.
     pub(super) fn late_at(&self, now: Duration) -> Option<Duration> {
+        (!self.delay.is_zero()).then(|| now + self.late())
+    }
+
+    /// Returns how long a grant may be without an answer before that is late.
+    fn late(&self) -> Duration {
         let (times, more) = LATE;
-        (!self.delay.is_zero()).then(|| now + times * self.delay + more)
+        (times * self.delay + more).max(LATE_LEAST)
     }
 
     /// Returns how many pieces have to be under way to fill the line where
@@ -214,8 +223,7 @@ impl Swarm {
         {
             return;
         }
-        let (times, more) = LATE;
-        let due = now.saturating_sub(times * turns.delay + more);
+        let due = now.saturating_sub(turns.late());
         let (mut queued, mut out, mut late) = (0, 0, 0);
         for link in self.links.values() {
             queued += link.queued;
