@@ -235,6 +235,19 @@ fn damaged_files_are_repaired_when_asked() {
     let last: Value = out.lines().last().map(json).unwrap();
     assert_eq!(last["downloaded"], 16_384, "{out}");
     assert_eq!(right("a.bin"), sample(300_000));
+    // What a link does not select is not taken away.
+    let magnet = json(&world.gt(&["torrent", "show", "files.torrent", "--json"]))["magnet"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    std::fs::write(world.path("got/files/a.bin"), &wrong).unwrap();
+    let link = format!("{magnet}&so=1");
+    let mut some = get;
+    some[2] = &link;
+    let (code, words) = world.gt_fails(&[&some[..], &["--repair"]].concat());
+    assert_eq!(code, 1, "{words}");
+    assert!(words.contains("a.bin"), "{words}");
+    assert_eq!(right("a.bin"), wrong);
 }
 
 #[test]

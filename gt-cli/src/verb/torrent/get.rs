@@ -83,14 +83,18 @@ async fn fetch(
         let words_ = || format!("warning: {path} is a symbolic link, which is not made");
         swarm::tell(env, words.net.json, &line, words_)?;
     }
+    let mut peers = words.net.peers.clone();
+    let mut wanted = None;
+    if let Some(magnet) = &magnet {
+        peers.extend(swarm::resolve(&magnet.peers));
+        wanted = selected(info, magnet)?;
+    }
     if words.repair {
-        reopen(env, words, folder, info)?;
+        reopen(env, words, folder, info, wanted.as_ref())?;
     }
     let mut torrent = Torrent::new(info, place::store(folder, info, true)?);
-    let mut peers = words.net.peers.clone();
-    if let (Some(magnet), Some(content)) = (&magnet, &mut torrent.content) {
-        peers.extend(swarm::resolve(&magnet.peers));
-        content.wanted = selected(info, magnet)?;
+    if let Some(content) = &mut torrent.content {
+        content.wanted = wanted;
     }
     let mirrors = match &magnet {
         Some(magnet) => &magnet.web_seeds,
@@ -112,11 +116,17 @@ async fn fetch(
 }
 
 /// Makes room for the right bytes in whole files that have wrong ones.
-fn reopen(env: &mut Env, words: &Get, folder: &Path, info: &Info) -> Result<(), Failure> {
+fn reopen(
+    env: &mut Env,
+    words: &Get,
+    folder: &Path,
+    info: &Info,
+    wanted: Option<&BTreeSet<FileIndex>>,
+) -> Result<(), Failure> {
     let terminal = env.terminal && !words.net.json;
     let mut meter = Meter::new("Checking pieces", terminal);
     let total = u64::from(info.geometry().pieces());
-    let reopened = place::reopen(folder, info, &mut |done| {
+    let reopened = place::reopen(folder, info, wanted, &mut |done| {
         if terminal {
             let _ = meter.show(&mut *env.stderr, done.into(), total, None);
         }

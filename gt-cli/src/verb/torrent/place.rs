@@ -1,5 +1,6 @@
 //! Where a torrent's files lie: a folder of the torrent's name, or one file.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::io;
@@ -9,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gt_vfs::{Entry, Folder, ReadAt, VPath, Vfs, WriteAt};
-use gt_wire::Info;
 use gt_wire::verify::{FileState, Verify};
+use gt_wire::{FileIndex, Info};
 
 use super::super::{Failure, broken};
 
@@ -61,10 +62,12 @@ pub(super) fn store(folder: &Path, info: &Info, make: bool) -> Result<Arc<dyn Vf
 
 /// Puts those files of a torrent that are whole and not right back among the
 /// partial ones, and returns their names; `tell` hears how many pieces were
-/// looked at.
+/// looked at. Files that are not wanted stay where they are: nobody would fill
+/// them in.
 pub(super) fn reopen(
     folder: &Path,
     info: &Info,
+    wanted: Option<&BTreeSet<FileIndex>>,
     tell: &mut dyn FnMut(u32),
 ) -> Result<Vec<VPath>, Failure> {
     let geometry = info.geometry();
@@ -72,7 +75,11 @@ pub(super) fn reopen(
     let report = Verify::new(geometry, &*store).run(tell).map_err(broken)?;
     let root = Folder::open(root_of(folder, info, true)).map_err(broken)?;
     let mut reopened = Vec::new();
-    for (file, state) in geometry.files().iter().zip(&report.files) {
+    let files = geometry.files().iter().zip(&report.files).enumerate();
+    for (n, (file, state)) in files {
+        if wanted.is_some_and(|wanted| !wanted.contains(&FileIndex(n as u32))) {
+            continue;
+        }
         if let FileState::Wrong { .. } | FileState::Length { .. } = state {
             root.reopen(&file.path)
                 .map_err(|e| Failure::Broken(format!("cannot fill in {} again: {e}", file.path)))?;

@@ -208,7 +208,7 @@ impl Store {
     }
 
     fn partial_times(&self) -> MutexGuard<'_, BTreeMap<FileIndex, i64>> {
-        // As above.
+        // An entry is there or not.
         self.partial_times
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
