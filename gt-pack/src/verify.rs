@@ -15,6 +15,7 @@ mod kept;
 mod names;
 mod object;
 mod pass;
+mod pieces;
 mod raw;
 mod refs;
 mod resolve;

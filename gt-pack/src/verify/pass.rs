@@ -94,7 +94,6 @@ pub(super) fn read(
             if namer.failed.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            scouts.give(early);
             let at = part.offset + part.bytes.len() as u64;
             reader.give(Arc::into_inner(part));
             let total = length.unwrap_or(at);
@@ -264,11 +263,11 @@ impl Taker {
                     // A base outside raises what is allowed, if it is there.
                     *is_exact &= base.is_some();
                     let taken = base.filter(|_| *is_exact).is_some_and(|base| {
-                        batch.delta(place, entry.offset, base, entry.result, bytes)
+                        batch.delta(place, entry.offset, base, entry.result, &bytes)
                     });
                     if !taken {
                         *waiting += 1;
-                        lock(&namer.kept).put(place, bytes);
+                        lock(&namer.kept).put(place, &bytes);
                     }
                 }
                 Content::Delta(None) => {
