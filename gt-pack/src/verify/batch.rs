@@ -54,8 +54,9 @@ const BYTES: usize = 1 << 20;
 const OBJECTS: usize = 1024;
 /// The bytes and the last object that is no large one.
 const ROOM: usize = BYTES + SCRATCH;
-/// How many times the work of one batch the deltas on one object may be.
-const FAMILY: u64 = 4;
+/// How many times the work of one batch the deltas on one object may be: those
+/// that are left wait for the end, and their bases are built once more.
+const FAMILY: u64 = 32;
 /// Entries from the first of a batch to its last.
 const SPAN: u32 = 16 * 1024;
 /// What an object costs beside its bytes, as if it had so many more.

@@ -63,7 +63,7 @@ pub(super) fn read(
         true => (AHEAD * threads).min(WINDOW),
         false => 0,
     };
-    let outcome = rayon::in_place_scope(|scope| -> Result<(), Error> {
+    let outcome = rayon::in_place_scope_fifo(|scope| -> Result<(), Error> {
         let mut parts = VecDeque::new();
         let mut reader = Reader::new(next);
         loop {
@@ -74,7 +74,7 @@ pub(super) fn read(
                 if !parts.is_empty() {
                     // The front may be done with it before its turn comes.
                     let (part, scouts) = (Arc::downgrade(&part), &scouts);
-                    scope.spawn(move |_| {
+                    scope.spawn_fifo(move |_| {
                         if let Some(part) = part.upgrade() {
                             scouts.look(&part);
                         }
@@ -111,13 +111,13 @@ pub(super) fn read(
 /// are behind, by this one, which also bounds what lies in memory.
 pub(super) fn lend<'a, 'scope>(
     namer: &'scope Namer<'scope>,
-    scope: &'a rayon::Scope<'scope>,
+    scope: &'a rayon::ScopeFifo<'scope>,
     most: usize,
 ) -> impl FnMut(Batch) + 'a {
     move |full| {
         if namer.running.load(Ordering::Relaxed) < most {
             namer.running.fetch_add(1, Ordering::Relaxed);
-            scope.spawn(move |_| {
+            scope.spawn_fifo(move |_| {
                 namer.name(full);
                 namer.running.fetch_sub(1, Ordering::Relaxed);
             });
