@@ -29,6 +29,9 @@ pub(super) struct Pass {
     pub(super) checksum: ObjectId,
     pub(super) inflated: Inflated,
     pub(super) length: u64,
+    /// Memory that it was done with, which is not needed any more. To give it
+    /// back takes a while: somebody who has nothing else to do may.
+    pub(super) worn: Vec<Box<dyn Send>>,
 }
 
 /// Bytes read at a time.
@@ -104,7 +107,9 @@ pub(super) fn read(
         namer.name(taker.last());
         Ok(())
     });
-    taker.finish(namer, outcome)
+    let mut pass = taker.finish(namer, outcome)?;
+    pass.worn.push(Box::new(scouts));
+    Ok(pass)
 }
 
 /// Returns what has a batch named: by another thread, or, when `most` of them
@@ -356,6 +361,7 @@ impl Taker {
             checksum,
             inflated,
             length,
+            worn: vec![Box::new((namer.hands, namer.empty))],
         })
     }
 }
