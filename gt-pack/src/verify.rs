@@ -15,6 +15,7 @@ mod kept;
 mod names;
 mod object;
 mod pass;
+mod pieces;
 mod raw;
 mod refs;
 mod resolve;
@@ -233,8 +234,8 @@ pub fn pack(
     visitor: &dyn Visitor,
     progress: &dyn Progress,
 ) -> Result<Verified, Error> {
-    let begun = begin(source, format, limits, visitor, progress)?;
-    begun.finish(source, bases, visitor, progress)
+    let pass = incoming::read(source, format, limits, visitor, progress)?;
+    finish::finish(pass, source, format, limits, bases, visitor, progress)
 }
 
 /// Why a pack is refused.

@@ -4,8 +4,9 @@
 //! Entries are copied as they are: an offset delta points into its own reel,
 //! a reference delta to a name, and both hold wherever the reel lies. The
 //! bases with which the packs were completed come last, as far as no reel of
-//! the new pack brings them. The index is merged from those of the parts;
-//! nothing is inflated.
+//! the new pack brings them. What the indexes of the parts say decides what
+//! is copied, but it is not believed: the new pack is verified, and its index
+//! made of what its objects turned out to be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -19,8 +20,9 @@ use super::{Chain, Error, KEPT_BY, Layout, multi, remove, sync_folder};
 use crate::entry::EntryKind;
 use crate::hash::FileHasher;
 use crate::import::Quarantine;
-use crate::kind::Kind;
-use crate::verify::{Entries, Entry, Verified};
+use crate::limits::Limits;
+use crate::spool::Spool;
+use crate::verify::{self, NoBases, NoVisitor, Silent};
 
 /// A pack is joined with those after it when it is not this many times as
 /// long as all of them: their number stays below the logarithm of the chain's
@@ -34,7 +36,6 @@ const NEW: &str = ".new-";
 #[derive(Clone, Copy)]
 struct Place {
     oid: ObjectId,
-    crc32: u32,
     begin: u64,
     end: u64,
 }
@@ -155,7 +156,6 @@ impl Chain {
         for n in 0..pack.index.len() {
             places.push(Place {
                 oid: pack.index.oid_at(n)?,
-                crc32: pack.index.crc32_at(n)?,
                 begin: pack.index.offset_at(n)?,
                 end: 0,
             });
@@ -266,38 +266,31 @@ impl Chain {
             out: BufWriter::with_capacity(1 << 18, quarantine.begin()?),
             sum: FileHasher::new(self.format),
             length: 0,
-            entries: Entries::new(self.format),
         };
         let mut head = *b"PACK\0\0\0\x02\0\0\0\0";
         head[8..].copy_from_slice(&count.to_be_bytes());
         out.write(&head)?;
         let mut moved = BTreeMap::new();
         for source in sources {
-            for ((begin, end), places) in &source.ranges {
+            for (begin, end) in source.ranges.keys() {
                 moved.insert((source.pack.name.clone(), *begin), out.length);
-                out.copy(&source.pack, *begin..*end, places)?;
+                out.copy(&source.pack, *begin..*end)?;
             }
         }
         for (source, place) in bases {
-            out.copy(&source.pack, place.begin..place.end, &[place])?;
+            out.copy(&source.pack, place.begin..place.end)?;
         }
         let checksum = out.sum.clone().finish();
         out.write(checksum.as_bytes())?;
-        if let Some(twice) = out.entries.sort() {
-            return Err(crate::splice::Error::Repeated(twice).into());
-        }
-        let verified = Verified {
-            format: self.format,
-            length: out.length,
-            checksum,
-            entries: out.entries,
-            external: Vec::new(),
-            inflated: 0,
-        };
         let file = out
             .out
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
+        // Each part was within the limits when it came, whatever these were.
+        let limits = Limits::lifted();
+        let spool = Spool::new(file.try_clone()?)?;
+        let verified = verify::pack(&spool, self.format, &limits, &NoBases, &NoVisitor, &Silent);
+        let verified = verified.map_err(io::Error::other)?;
         Ok((quarantine.finish(file, &verified)?, moved))
     }
 
@@ -351,8 +344,6 @@ struct Joined {
     out: BufWriter<File>,
     sum: FileHasher,
     length: u64,
-    /// Of what the index says only name, offset and sum are known here.
-    entries: Entries,
 }
 
 impl Joined {
@@ -362,25 +353,8 @@ impl Joined {
         self.out.write_all(bytes)
     }
 
-    /// Copies a range of a pack, in which these entries lie.
-    fn copy(
-        &mut self,
-        pack: &Pack,
-        range: std::ops::Range<u64>,
-        places: &[Place],
-    ) -> io::Result<()> {
-        let begin = self.length;
-        for place in places {
-            self.entries.push(&Entry {
-                oid: place.oid,
-                offset: begin + place.begin - range.start,
-                crc32: place.crc32,
-                kind: Kind::Blob,
-                size: 0,
-                base: None,
-                depth: 0,
-            });
-        }
+    /// Copies a range of a pack.
+    fn copy(&mut self, pack: &Pack, range: std::ops::Range<u64>) -> io::Result<()> {
         let file: &dyn ReadAt = &*pack.file;
         let mut buffer = vec![0; 1 << 18];
         let mut at = range.start;

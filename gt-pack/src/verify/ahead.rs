@@ -7,6 +7,7 @@ use gt_vfs::ObjectFormat;
 
 use super::early::{Early, Scout};
 use super::names::lock;
+use super::pieces::Memory;
 use crate::limits::Limits;
 
 /// A part of a pack.
@@ -93,7 +94,7 @@ pub(super) struct Scouts {
     format: ObjectFormat,
     limits: Limits,
     idle: Mutex<Vec<Scout>>,
-    early: Mutex<Vec<Early>>,
+    memory: Memory,
 }
 
 impl Scouts {
@@ -102,7 +103,7 @@ impl Scouts {
             format,
             limits: limits.clone(),
             idle: Mutex::default(),
-            early: Mutex::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -113,14 +114,8 @@ impl Scouts {
         };
         let scout = lock(&self.idle).pop();
         let mut scout = scout.unwrap_or_else(|| Scout::new(self.format, &self.limits));
-        let mut early = lock(&self.early).pop().unwrap_or_default();
-        scout.look(&part.bytes, part.offset, &mut early);
+        let early = scout.look(&part.bytes, part.offset, &self.memory);
         lock(&self.idle).push(scout);
         looking.end(State::Found(early));
-    }
-
-    /// Takes back what was found in a part that is done with.
-    pub(super) fn give(&self, early: Option<Early>) {
-        lock(&self.early).extend(early);
     }
 }

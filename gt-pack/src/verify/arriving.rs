@@ -66,7 +66,7 @@ fn read_on(
     progress: &dyn Progress,
 ) -> Result<bool, Error> {
     let most = 2 * rayon::current_num_threads();
-    rayon::in_place_scope(|scope| {
+    rayon::in_place_scope_fifo(|scope| {
         loop {
             if source.there() <= *at && taker.is_worth_resolving() {
                 return Ok(false);

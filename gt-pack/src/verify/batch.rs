@@ -3,12 +3,10 @@
 //! Git writes a delta near its base, so most deltas can be resolved right here
 //! while the rest of the pack is still being read.
 
-use std::borrow::Cow;
-use std::ops::Range;
-
 use gt_vfs::ObjectFormat;
 
 use super::names::{Named, Names};
+use super::pieces::{Bytes, Piece, Pieces};
 use super::resolve::show;
 use super::spare::Spare;
 use super::{Error, Visitor};
@@ -20,8 +18,8 @@ use crate::kind::Kind;
 /// Entries to be named together, in the order of the pack.
 pub(super) struct Batch {
     items: Vec<Item>,
-    /// Bytes of small objects and of all deltas, one after the other.
-    bytes: Vec<u8>,
+    /// Bytes of small objects and of all deltas.
+    pieces: Pieces,
     /// Bytes of all others.
     large: usize,
     /// Bytes that are hashed for it, about.
@@ -36,7 +34,7 @@ struct Item {
 }
 
 enum What {
-    Whole(Kind, Range<usize>),
+    Whole(Kind, Piece),
     Large(Kind, Vec<u8>),
     Delta(Waiting),
 }
@@ -48,7 +46,7 @@ struct Waiting {
     base: usize,
     /// Bytes that it makes.
     result: u64,
-    bytes: Range<usize>,
+    bytes: Piece,
 }
 
 /// Bytes, and objects, of one batch.
@@ -56,8 +54,9 @@ const BYTES: usize = 1 << 20;
 const OBJECTS: usize = 1024;
 /// The bytes and the last object that is no large one.
 const ROOM: usize = BYTES + SCRATCH;
-/// How many times the work of one batch the deltas on one object may be.
-const FAMILY: u64 = 4;
+/// How many times the work of one batch the deltas on one object may be: those
+/// that are left wait for the end, and their bases are built once more.
+const FAMILY: u64 = 32;
 /// Entries from the first of a batch to its last.
 const SPAN: u32 = 16 * 1024;
 /// What an object costs beside its bytes, as if it had so many more.
@@ -72,7 +71,7 @@ impl Default for Batch {
     fn default() -> Self {
         Self {
             items: Vec::with_capacity(OBJECTS),
-            bytes: Vec::with_capacity(ROOM),
+            pieces: Pieces::with_room(ROOM),
             large: 0,
             work: 0,
         }
@@ -81,14 +80,14 @@ impl Default for Batch {
 
 impl Batch {
     /// Takes a whole object.
-    pub(super) fn whole(&mut self, place: u32, kind: Kind, content: Cow<'_, [u8]>) {
+    pub(super) fn whole(&mut self, place: u32, kind: Kind, content: Bytes<'_>) {
         self.work += content.len() as u64;
         let what = match content {
-            Cow::Borrowed(content) => What::Whole(kind, self.keep(content)),
-            Cow::Owned(content) => {
+            Bytes::Own(content) => {
                 self.large += content.len();
                 What::Large(kind, content)
             }
+            content => What::Whole(kind, self.pieces.keep(&content)),
         };
         self.add(place, what);
     }
@@ -100,7 +99,7 @@ impl Batch {
         offset: u64,
         base: u32,
         result: u64,
-        bytes: &[u8],
+        bytes: &Bytes<'_>,
     ) -> bool {
         // What its base is not part of is resolved later.
         let base = self.items.binary_search_by_key(&base, |item| item.place);
@@ -109,7 +108,7 @@ impl Batch {
         };
         self.items[base].users += 1;
         self.work += result;
-        let bytes = self.keep(bytes);
+        let bytes = self.pieces.keep(bytes);
         let what = What::Delta(Waiting {
             offset,
             base,
@@ -118,12 +117,6 @@ impl Batch {
         });
         self.add(place, what);
         true
-    }
-
-    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
-        let begin = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        begin..self.bytes.len()
     }
 
     fn add(&mut self, place: u32, what: What) {
@@ -142,7 +135,7 @@ impl Batch {
     /// those that another batch gets wait until it is built once more.
     pub(super) fn is_due(&self, most: u64) -> bool {
         self.work >= most
-            || self.bytes.len() + self.large >= BYTES / 4 * 3
+            || self.pieces.length() + self.large >= BYTES / 4 * 3
             || self.items.len() >= OBJECTS / 4 * 3
     }
 
@@ -151,14 +144,14 @@ impl Batch {
     pub(super) fn is_full(&self, place: u32, most: u64) -> bool {
         let first = self.items.first();
         self.work >= most.saturating_mul(FAMILY)
-            || self.bytes.len() + self.large >= BYTES
+            || self.pieces.length() + self.large >= BYTES
             || self.items.len() >= OBJECTS
             || first.is_some_and(|first| place - first.place >= SPAN)
     }
 
     fn clear(&mut self) {
         self.items.clear();
-        self.bytes.clear();
+        self.pieces.clear();
         self.large = 0;
         self.work = 0;
     }
@@ -181,7 +174,7 @@ struct Known {
 
 enum Content {
     /// Part of the batch's bytes.
-    Here(Range<usize>),
+    Here(Piece),
     Own(Vec<u8>),
 }
 
@@ -223,7 +216,7 @@ impl Hands {
         most: u64,
         left: &mut dyn FnMut(u32, &[u8]),
     ) -> Result<(), Error> {
-        let Batch { items, bytes, .. } = batch;
+        let Batch { items, pieces, .. } = batch;
         let mut held = 0;
         for at in 0..items.len() {
             let (before, rest) = items.split_at_mut(at);
@@ -232,17 +225,17 @@ impl Hands {
             };
             let place = item.place;
             let (kind, depth, content) = match &mut item.what {
-                What::Whole(kind, range) => (*kind, 0, Content::Here(range.clone())),
+                What::Whole(kind, piece) => (*kind, 0, Content::Here(*piece)),
                 What::Large(kind, content) => (*kind, 0, Content::Own(std::mem::take(content))),
                 What::Delta(delta) => {
                     let known = &mut self.known[delta.base];
-                    let delta_bytes = &bytes[delta.bytes.clone()];
+                    let delta_bytes = pieces.get(delta.bytes);
                     let users = &mut before[delta.base].users;
                     *users -= 1;
                     let made = match known {
                         Some(base) if held + delta.result <= most => {
                             let mut made = self.spare.take(delta.result);
-                            let content = base.content.bytes(bytes);
+                            let content = base.content.bytes(pieces);
                             apply::apply_to(content, delta_bytes, LARGEST, &mut made).map_err(
                                 |source| Error::Delta {
                                     offset: delta.offset,
@@ -257,7 +250,7 @@ impl Hands {
                     if *users == 0
                         && let Some(done) = known.take()
                     {
-                        held -= done.content.bytes(bytes).len() as u64;
+                        held -= done.content.bytes(pieces).len() as u64;
                         done.content.give(&mut self.spare);
                     }
                     let Some(made) = made else {
@@ -267,7 +260,7 @@ impl Hands {
                     made
                 }
             };
-            let bytes = content.bytes(bytes);
+            let bytes = content.bytes(pieces);
             let oid = self.namer.name(kind, bytes)?;
             let size = bytes.len() as u64;
             show(visitor, &oid, kind, size, Some(bytes))?;
@@ -288,9 +281,9 @@ impl Hands {
 }
 
 impl Content {
-    fn bytes<'a>(&'a self, batch: &'a [u8]) -> &'a [u8] {
+    fn bytes<'a>(&'a self, pieces: &'a Pieces) -> &'a [u8] {
         match self {
-            Self::Here(range) => &batch[range.clone()],
+            Self::Here(piece) => pieces.get(*piece),
             Self::Own(content) => content,
         }
     }

@@ -7,13 +7,14 @@
 //! entries itself: from there on the same bytes mean the same to both. Nothing
 //! that was found is refused here: the front finds it again and says why.
 
-use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use gt_vfs::ObjectFormat;
 
 use super::Error;
 use super::front::Front;
+use super::pieces::{Bytes, Memory, Shared};
 use super::raw::{Content, RawEntry};
 use crate::inflate::{Inflater, SCRATCH};
 use crate::kind::Kind;
@@ -23,7 +24,7 @@ use crate::limits::Limits;
 pub(super) struct Early {
     entries: Vec<Entry>,
     /// Bytes of objects and deltas, one after the other.
-    bytes: Vec<u8>,
+    bytes: Arc<Shared>,
 }
 
 struct Entry {
@@ -38,16 +39,6 @@ enum What {
     Delta(Option<Range<usize>>),
 }
 
-impl Default for Early {
-    /// Returns no entries, and room for the bytes of many.
-    fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            bytes: Vec::with_capacity(HELD + SCRATCH),
-        }
-    }
-}
-
 impl Early {
     /// Returns the entries from the one at `offset` on; none where none begins
     /// there.
@@ -60,18 +51,23 @@ impl Early {
         self.entries[at.unwrap_or(self.entries.len())..]
             .iter()
             .map(|entry| {
+                let bytes = |range: &Range<usize>| Bytes::Shared(&self.bytes, range.clone());
                 let content = match &entry.content {
-                    What::Whole(kind, range) => {
-                        Content::Whole(*kind, Cow::Borrowed(&self.bytes[range.clone()]))
-                    }
-                    What::Delta(range) => {
-                        Content::Delta(range.clone().map(|range| &self.bytes[range]))
-                    }
+                    What::Whole(kind, range) => Content::Whole(*kind, bytes(range)),
+                    What::Delta(range) => Content::Delta(range.as_ref().map(bytes)),
                 };
                 (entry.raw, content)
             })
     }
+}
 
+/// Entries that are being found.
+struct Finding {
+    entries: Vec<Entry>,
+    bytes: Vec<u8>,
+}
+
+impl Finding {
     fn clear(&mut self) {
         self.entries.clear();
         self.bytes.clear();
@@ -110,10 +106,21 @@ impl Scout {
         }
     }
 
-    /// Puts the entries that lie in `bytes`, the part of a pack that begins at
-    /// `offset`, into `found`: all from the first that it is sure of.
-    pub(super) fn look(&mut self, bytes: &[u8], offset: u64, found: &mut Early) {
-        found.clear();
+    /// Returns the entries that lie in `bytes`, the part of a pack that begins
+    /// at `offset`: all from the first that it is sure of.
+    pub(super) fn look(&mut self, bytes: &[u8], offset: u64, memory: &Memory) -> Early {
+        let mut found = Finding {
+            entries: Vec::new(),
+            bytes: memory.take(HELD + SCRATCH),
+        };
+        self.find(bytes, offset, &mut found);
+        Early {
+            entries: found.entries,
+            bytes: memory.share(found.bytes),
+        }
+    }
+
+    fn find(&mut self, bytes: &[u8], offset: u64, found: &mut Finding) {
         let mut from = 0;
         for _ in 0..TRIES {
             let begin = bytes[from..].windows(2).position(begins_stream);
@@ -133,13 +140,13 @@ impl Scout {
     }
 
     /// Reads entries from where one seems to begin, and tells whether one does.
-    fn read(&mut self, bytes: &[u8], offset: u64, found: &mut Early) -> bool {
+    fn read(&mut self, bytes: &[u8], offset: u64, found: &mut Finding) -> bool {
         found.clear();
         self.front.restart(offset);
         let read = self.front.push(bytes, None, &mut |raw, content| {
             let content = match content {
                 Content::Whole(kind, bytes) => What::Whole(kind, found.keep(&bytes)),
-                Content::Delta(bytes) => What::Delta(bytes.map(|bytes| found.keep(bytes))),
+                Content::Delta(bytes) => What::Delta(bytes.map(|bytes| found.keep(&bytes))),
                 Content::Streamed(..) => return Err(Error::Stopped),
             };
             found.entries.push(Entry { raw, content });
@@ -225,15 +232,15 @@ mod tests {
         let format = ObjectFormat::Sha1;
         let mut front = Front::new(format, &limits, Some(pack.len() as u64));
         let mut scout = Scout::new(format, &limits);
-        let mut early = Early::default();
+        let memory = Memory::default();
         let (mut seen, mut found) = (Vec::new(), 0);
         for (n, part) in pack.chunks(parts).enumerate() {
-            scout.look(part, (n * parts) as u64, &mut early);
+            let early = scout.look(part, (n * parts) as u64, &memory);
             let from = early.entries.first().map(|entry| entry.raw.offset);
             let pushed = front.push(part, is_early.then_some(&early), &mut |raw, content| {
                 let content = match content {
-                    Content::Whole(kind, bytes) => format!("{kind} {bytes:?}"),
-                    Content::Delta(bytes) => format!("delta {bytes:?}"),
+                    Content::Whole(kind, bytes) => format!("{kind} {:?}", &bytes[..]),
+                    Content::Delta(bytes) => format!("delta {:?}", bytes.as_deref()),
                     Content::Streamed(..) => return Err(Error::Stopped),
                 };
                 found += usize::from(from == Some(raw.offset));
@@ -287,8 +294,8 @@ mod tests {
         (0..50).for_each(|n| entry(&[n; 9], None, 1, &mut file));
         let contents = vec![(vec![1, 2, 3], 6), (file, 0), (vec![4, 5, 6], 6)];
         let pack = pack(&contents, 3);
-        let mut early = Early::default();
-        Scout::new(ObjectFormat::Sha1, &Limits::default()).look(&pack[300..], 300, &mut early);
+        let mut scout = Scout::new(ObjectFormat::Sha1, &Limits::default());
+        let early = scout.look(&pack[300..], 300, &Memory::default());
         assert!(early.entries.len() > 40);
         assert_eq!(read(&pack, 300, false).0, read(&pack, 300, true).0);
     }

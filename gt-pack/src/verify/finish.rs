@@ -26,9 +26,21 @@ pub(super) fn finish(
         checksum,
         inflated,
         length,
+        mut worn,
     } = pass;
-    let known = names.known(rows.len());
-    let table = Table::new(source, format, length, rows, kept, &known);
+    // Others have nothing to do now; where there are none, memory is given back
+    // before more is asked for.
+    if rayon::current_num_threads() == 1 {
+        worn.clear();
+    }
+    let ((known, table), ()) = rayon::join(
+        || {
+            let known = names.known(rows.len());
+            let table = Table::new(source, format, length, rows, kept, &known);
+            (known, table)
+        },
+        || drop(worn),
+    );
     let spent = inflated.entries;
     let resolver = Resolver::new(
         format, limits, &table, &names, &known, visitor, progress, spent, length,

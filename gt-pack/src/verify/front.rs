@@ -5,13 +5,12 @@
 //! that it can run while the pack is still on its way. Entries that were found
 //! before their turn came ([`Early`]) are taken as if they had been read here.
 
-use std::borrow::Cow;
-
 use gt_vfs::ObjectFormat;
 
 use super::Error;
 use super::early::Early;
 use super::inflated::Inflated;
+use super::pieces::Bytes;
 use super::raw::{Content, RawEntry, Sink};
 use crate::delta::apply::{self, Sizes};
 use crate::entry::{EntryHeader, EntryKind, MAX_ENTRY_HEADER};
@@ -399,15 +398,15 @@ impl Front {
             BodyKind::Whole(kind) => Content::Whole(
                 kind,
                 match is_small {
-                    true => Cow::Borrowed(self.inflater.filled(last)),
-                    false => Cow::Owned(std::mem::take(&mut body.out)),
+                    true => Bytes::Lent(self.inflater.filled(last)),
+                    false => Bytes::Own(std::mem::take(&mut body.out)),
                 },
             ),
             BodyKind::Streamed(kind, hasher) => Content::Streamed(kind, hasher.finish()?),
             BodyKind::Delta(_) => {
                 self.end_delta(&entry)?;
                 // All of it, unless the inflater was emptied before.
-                Content::Delta(is_small.then(|| self.inflater.filled(last)))
+                Content::Delta(is_small.then(|| Bytes::Lent(self.inflater.filled(last))))
             }
         };
         sink(entry, content)?;
@@ -462,7 +461,7 @@ mod tests {
                 front
                     .push(piece, None, &mut |entry, content| {
                         if let Content::Whole(kind, bytes) = content {
-                            seen.push((entry.offset, kind, bytes.into_owned()));
+                            seen.push((entry.offset, kind, bytes.to_vec()));
                         }
                         Ok(())
                     })

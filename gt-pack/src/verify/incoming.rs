@@ -57,6 +57,18 @@ pub fn begin(
     visitor: &dyn Visitor,
     progress: &dyn Progress,
 ) -> Result<Begun, Error> {
+    let pass = read(source, format, limits, visitor, progress)?;
+    Ok(Begun::new(pass, format, limits))
+}
+
+/// Reads a pack that is there from its first byte to its last.
+pub(super) fn read(
+    source: &dyn ReadAt,
+    format: ObjectFormat,
+    limits: &Limits,
+    visitor: &dyn Visitor,
+    progress: &dyn Progress,
+) -> Result<Pass, Error> {
     let mut at = 0;
     let mut next = |buffer: &mut [u8]| {
         let read = source.read_at(at, buffer)?;
@@ -64,12 +76,7 @@ pub fn begin(
         Ok(read)
     };
     let length = Some(source.size());
-    let pass = pass::read(&mut next, true, length, format, limits, visitor, progress)?;
-    Ok(Begun {
-        pass,
-        format,
-        limits: limits.clone(),
-    })
+    pass::read(&mut next, true, length, format, limits, visitor, progress)
 }
 
 /// Does as [`begin`], with a file that is still on its way, whose reads wait for
@@ -85,11 +92,8 @@ pub fn arrive(
     visitor: &dyn Visitor,
     progress: &dyn Progress,
 ) -> Result<Begun, Error> {
-    Ok(Begun {
-        pass: arriving::read(source, format, limits, visitor, progress)?,
-        format,
-        limits: limits.clone(),
-    })
+    let pass = arriving::read(source, format, limits, visitor, progress)?;
+    Ok(Begun::new(pass, format, limits))
 }
 
 /// A pack that was read to its end, and of which deltas wait: the first half of
@@ -101,6 +105,17 @@ pub struct Begun {
 }
 
 impl Begun {
+    fn new(mut pass: Pass, format: ObjectFormat, limits: &Limits) -> Self {
+        // The end may be a long time off.
+        pass.worn.clear();
+        let limits = limits.clone();
+        Self {
+            pass,
+            format,
+            limits,
+        }
+    }
+
     /// Resolves the deltas of the pack, which lies in `source`. The visitor is
     /// the same that saw the other objects.
     ///

@@ -1,6 +1,6 @@
 //! What each entry turned out to be, told by several threads.
 
-use std::sync::{Mutex, RwLock};
+use std::sync::{Mutex, RwLock, RwLockReadGuard};
 
 use gt_vfs::{ObjectFormat, ObjectId};
 
@@ -51,16 +51,22 @@ impl Names {
         runs.len() * RUN
     }
 
-    fn runs(&self) -> std::sync::RwLockReadGuard<'_, Vec<Mutex<Vec<u8>>>> {
+    fn runs(&self) -> RwLockReadGuard<'_, Vec<Mutex<Vec<u8>>>> {
         self.runs.read().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Returns a hold on all entries that there is room for: who has much to
+    /// do with them does not ask for each. Nothing grows meanwhile.
+    pub(super) fn hold(&self) -> Held<'_> {
+        Held {
+            width: width(self.format),
+            runs: self.runs(),
+        }
     }
 
     /// Takes note of an entry.
     pub(super) fn put(&self, place: u32, named: &Named) {
-        let width = width(self.format);
-        let runs = self.runs();
-        let mut run = lock(&runs[place as usize / RUN]);
-        named.write(&mut run[place as usize % RUN * width..][..width]);
+        self.hold().put(place, named);
     }
 
     /// Takes note of many entries, in the order of the pack.
@@ -91,10 +97,7 @@ impl Names {
 
     /// Returns what an entry is; `None` while nobody said.
     pub(super) fn find(&self, place: u32) -> Option<Named> {
-        let width = width(self.format);
-        let runs = self.runs();
-        let run = lock(&runs[place as usize / RUN]);
-        Named::read(&run[place as usize % RUN * width..][..width])
+        self.hold().find(place)
     }
 
     /// Ends the telling.
@@ -106,6 +109,26 @@ impl Names {
             count: runs.len() * RUN,
             runs: runs.into_iter().map(plain).collect(),
         }
+    }
+}
+
+/// [`Names`] of which one thread has a hold.
+pub(super) struct Held<'a> {
+    width: usize,
+    runs: RwLockReadGuard<'a, Vec<Mutex<Vec<u8>>>>,
+}
+
+impl Held<'_> {
+    /// Takes note of an entry.
+    pub(super) fn put(&self, place: u32, named: &Named) {
+        let mut run = lock(&self.runs[place as usize / RUN]);
+        named.write(&mut run[place as usize % RUN * self.width..][..self.width]);
+    }
+
+    /// Returns what an entry is; `None` while nobody said.
+    pub(super) fn find(&self, place: u32) -> Option<Named> {
+        let run = lock(&self.runs[place as usize / RUN]);
+        Named::read(&run[place as usize % RUN * self.width..][..self.width])
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) struct Pass {
     pub(super) checksum: ObjectId,
     pub(super) inflated: Inflated,
     pub(super) length: u64,
+    /// Memory that it was done with, which is not needed any more. To give it
+    /// back takes a while: somebody who has nothing else to do may.
+    pub(super) worn: Vec<Box<dyn Send>>,
 }
 
 /// Bytes read at a time.
@@ -63,7 +66,7 @@ pub(super) fn read(
         true => (AHEAD * threads).min(WINDOW),
         false => 0,
     };
-    let outcome = rayon::in_place_scope(|scope| -> Result<(), Error> {
+    let outcome = rayon::in_place_scope_fifo(|scope| -> Result<(), Error> {
         let mut parts = VecDeque::new();
         let mut reader = Reader::new(next);
         loop {
@@ -74,7 +77,7 @@ pub(super) fn read(
                 if !parts.is_empty() {
                     // The front may be done with it before its turn comes.
                     let (part, scouts) = (Arc::downgrade(&part), &scouts);
-                    scope.spawn(move |_| {
+                    scope.spawn_fifo(move |_| {
                         if let Some(part) = part.upgrade() {
                             scouts.look(&part);
                         }
@@ -94,7 +97,6 @@ pub(super) fn read(
             if namer.failed.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            scouts.give(early);
             let at = part.offset + part.bytes.len() as u64;
             reader.give(Arc::into_inner(part));
             let total = length.unwrap_or(at);
@@ -105,20 +107,22 @@ pub(super) fn read(
         namer.name(taker.last());
         Ok(())
     });
-    taker.finish(namer, outcome)
+    let mut pass = taker.finish(namer, outcome)?;
+    pass.worn.push(Box::new(scouts));
+    Ok(pass)
 }
 
 /// Returns what has a batch named: by another thread, or, when `most` of them
 /// are behind, by this one, which also bounds what lies in memory.
 pub(super) fn lend<'a, 'scope>(
     namer: &'scope Namer<'scope>,
-    scope: &'a rayon::Scope<'scope>,
+    scope: &'a rayon::ScopeFifo<'scope>,
     most: usize,
 ) -> impl FnMut(Batch) + 'a {
     move |full| {
         if namer.running.load(Ordering::Relaxed) < most {
             namer.running.fetch_add(1, Ordering::Relaxed);
-            scope.spawn(move |_| {
+            scope.spawn_fifo(move |_| {
                 namer.name(full);
                 namer.running.fetch_sub(1, Ordering::Relaxed);
             });
@@ -264,11 +268,11 @@ impl Taker {
                     // A base outside raises what is allowed, if it is there.
                     *is_exact &= base.is_some();
                     let taken = base.filter(|_| *is_exact).is_some_and(|base| {
-                        batch.delta(place, entry.offset, base, entry.result, bytes)
+                        batch.delta(place, entry.offset, base, entry.result, &bytes)
                     });
                     if !taken {
                         *waiting += 1;
-                        lock(&namer.kept).put(place, bytes);
+                        lock(&namer.kept).put(place, &bytes);
                     }
                 }
                 Content::Delta(None) => {
@@ -357,6 +361,7 @@ impl Taker {
             checksum,
             inflated,
             length,
+            worn: vec![Box::new((namer.hands, namer.empty))],
         })
     }
 }

@@ -1,8 +1,7 @@
 //! An entry as the front hands it on.
 
-use std::borrow::Cow;
-
 use super::Error;
+use super::pieces::Bytes;
 use crate::ObjectId;
 use crate::entry::{EntryHeader, EntryKind};
 use crate::kind::Kind;
@@ -30,9 +29,9 @@ impl RawEntry {
 /// What is known of the content of an entry when it has been read.
 pub(super) enum Content<'a> {
     /// A delta; its bytes, if they are few.
-    Delta(Option<&'a [u8]>),
+    Delta(Option<Bytes<'a>>),
     /// The bytes of an object.
-    Whole(Kind, Cow<'a, [u8]>),
+    Whole(Kind, Bytes<'a>),
     /// An object that was hashed as it came.
     Streamed(Kind, ObjectId),
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use gt_vfs::{ObjectFormat, ObjectId};
 
 use super::columns::Bits;
-use super::names::{Named, Names, lock};
+use super::names::{Held, Named, Names, lock};
 use super::spare::Spare;
 use super::table::{Table, changed};
 use super::{Base, Bases, Error, Progress, Seen, Stage, Visitor};
@@ -35,9 +35,11 @@ pub(super) struct Resolver<'a> {
     early: Bits,
     /// Deltas that name a base which is in the pack, and where that is.
     linked: Mutex<Vec<(u32, u32)>>,
-    waiting: Arc<AtomicU64>,
+    waiting: AtomicU64,
     /// Inflated bytes that may still be made.
     allowed: AtomicU64,
+    /// All that there is to make is allowed.
+    is_allowed: bool,
     most: u64,
     done: AtomicU64,
     /// Threads at work.
@@ -47,7 +49,7 @@ pub(super) struct Resolver<'a> {
 }
 
 /// A delta to be resolved, and its base.
-type Step = (u32, Arc<Waiting>);
+type Step<'a> = (u32, Arc<Waiting<'a>>);
 
 impl<'a> Resolver<'a> {
     /// Returns a resolver; `spent` inflated bytes of a pack of `length` bytes
@@ -65,13 +67,15 @@ impl<'a> Resolver<'a> {
         length: u64,
     ) -> Self {
         let (mut claimed, mut early) = (Bits::new(table.len()), Bits::new(table.len()));
-        let mut spent = spent;
+        let (mut spent, mut open) = (spent, 0_u64);
         for place in 0..table.len() as u32 {
             if !table.is_delta(place) {
                 claimed.put(place);
             } else if known.get(place) {
                 early.put(place);
                 spent = spent.saturating_add(table.size(place));
+            } else {
+                open = open.saturating_add(table.size(place));
             }
         }
         let most = limits.inflated(length);
@@ -85,8 +89,9 @@ impl<'a> Resolver<'a> {
             claimed,
             early,
             linked: Mutex::default(),
-            waiting: Arc::default(),
+            waiting: AtomicU64::new(0),
             allowed: AtomicU64::new(most.saturating_sub(spent)),
+            is_allowed: open <= most.saturating_sub(spent),
             most,
             done: AtomicU64::new(0),
             busy: AtomicUsize::new(0),
@@ -102,7 +107,7 @@ impl<'a> Resolver<'a> {
         let done = self.early.count() + self.claimed.count();
         self.done.store(done, Ordering::Relaxed);
         self.spread(roots, |worker, place| {
-            let Some(named) = self.names.find(place) else {
+            let Some(named) = worker.names.find(place) else {
                 return Ok(());
             };
             let Worker {
@@ -160,11 +165,14 @@ impl<'a> Resolver<'a> {
     }
 
     /// Runs `begin` for each root, and then what it stacked up, on all threads.
-    fn spread(
-        &self,
+    fn spread<'s>(
+        &'s self,
         roots: Vec<u32>,
-        begin: impl Fn(&mut Worker, u32) -> Result<(), Error> + Sync,
+        begin: impl Fn(&mut Worker<'s>, u32) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
+        if roots.is_empty() {
+            return Ok(());
+        }
         let threads = rayon::current_num_threads();
         let next = AtomicUsize::new(0);
         let (roots, next, begin) = (&roots, &next, &begin);
@@ -172,12 +180,12 @@ impl<'a> Resolver<'a> {
         rayon::in_place_scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(move |scope| {
-                    let mut worker = Worker::new(self.format);
+                    let mut worker = Worker::new(self);
                     self.work(|| {
                         loop {
                             let run = next_run(roots, next, threads);
                             if run.is_empty() {
-                                return Ok(());
+                                return self.count_up(&mut worker);
                             }
                             for place in run {
                                 begin(&mut worker, *place)?;
@@ -209,22 +217,25 @@ impl<'a> Resolver<'a> {
     }
 
     /// Resolves all that the worker has stacked up.
-    fn walk<'scope>(
-        &'scope self,
-        worker: &mut Worker,
+    fn walk<'s: 'scope, 'scope>(
+        &'s self,
+        worker: &mut Worker<'s>,
         scope: &rayon::Scope<'scope>,
         threads: usize,
     ) -> Result<(), Error> {
         while let Some(step) = worker.stack.pop() {
             if worker.stack.len() > 1 && self.busy.load(Ordering::Relaxed) < threads {
                 // What lies at the bottom is the largest part.
-                let half: Vec<Step> = worker.stack.drain(..worker.stack.len() / 2).collect();
+                let half: Vec<Step<'s>> = worker.stack.drain(..worker.stack.len() / 2).collect();
                 self.busy.fetch_add(1, Ordering::Relaxed);
                 scope.spawn(move |scope| {
                     self.busy.fetch_sub(1, Ordering::Relaxed);
-                    let mut worker = Worker::new(self.format);
+                    let mut worker = Worker::new(self);
                     worker.stack = half;
-                    self.work(|| self.walk(&mut worker, scope, threads));
+                    self.work(|| {
+                        self.walk(&mut worker, scope, threads)?;
+                        self.count_up(&mut worker)
+                    });
                 });
             }
             self.step(worker, step)?;
@@ -232,7 +243,7 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    fn step(&self, worker: &mut Worker, (place, base): Step) -> Result<(), Error> {
+    fn step<'s>(&'s self, worker: &mut Worker<'s>, (place, base): Step<'s>) -> Result<(), Error> {
         if self.claimed.set(place) {
             return Ok(());
         }
@@ -268,7 +279,7 @@ impl<'a> Resolver<'a> {
             }
             .into());
         }
-        if early && let Some(named) = self.names.find(place) {
+        if early && let Some(named) = worker.names.find(place) {
             // It is built once more for those on it that came too late.
             let base = Base::new(kind, content, depth);
             return self.put(worker, Some(place), named.oid, base, quota);
@@ -276,8 +287,8 @@ impl<'a> Resolver<'a> {
         let oid = worker.namer.name(kind, &content)?;
         let size = content.len() as u64;
         show(self.visitor, &oid, kind, size, Some(&content))?;
-        self.count()?;
-        self.names.put(place, &Named { oid, kind, depth });
+        self.count(worker)?;
+        worker.names.put(place, &Named { oid, kind, depth });
         if let Some(base) = base_place
             && self.table.is_by_name(place)
         {
@@ -290,6 +301,9 @@ impl<'a> Resolver<'a> {
     /// Counts bytes before they are made: what deltas on a base outside may
     /// make first, then what all together may.
     fn charge(&self, quota: Option<&AtomicU64>, bytes: u64) -> Result<(), Error> {
+        if self.is_allowed {
+            return Ok(());
+        }
         let take = |from: &AtomicU64, want: u64| {
             let had = from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |had| {
                 Some(had.saturating_sub(want))
@@ -308,9 +322,9 @@ impl<'a> Resolver<'a> {
     }
 
     /// Stacks up the deltas on an object.
-    fn put(
-        &self,
-        worker: &mut Worker,
+    fn put<'s>(
+        &'s self,
+        worker: &mut Worker<'s>,
         place: Option<u32>,
         oid: ObjectId,
         base: Base,
@@ -329,7 +343,7 @@ impl<'a> Resolver<'a> {
             content: base.content,
             depth: base.depth,
             quota,
-            count: Arc::clone(&self.waiting),
+            count: &self.waiting,
         });
         if got > self.limits.waiting {
             return Err(Exceeded::Waiting {
@@ -343,18 +357,29 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    fn count(&self) -> Result<(), Error> {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+    /// Counts an object that was named: many at a time, because all threads
+    /// count together.
+    fn count(&self, worker: &mut Worker<'_>) -> Result<(), Error> {
+        const MANY: u64 = 64;
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        if done.is_multiple_of(1024) || done == self.table.len() as u64 {
-            let go_on = self
-                .progress
-                .at(Stage::Resolving, done, self.table.len() as u64);
-            if go_on.is_break() {
-                return Err(Error::Stopped);
-            }
+        worker.uncounted += 1;
+        match worker.uncounted {
+            MANY.. => self.count_up(worker),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts what a worker has done.
+    fn count_up(&self, worker: &mut Worker<'_>) -> Result<(), Error> {
+        const STEP: u64 = 1024;
+        let fresh = std::mem::take(&mut worker.uncounted);
+        let before = self.done.fetch_add(fresh, Ordering::Relaxed);
+        let (done, total) = (before + fresh, self.table.len() as u64);
+        let is_due = done / STEP > before / STEP || done == total && fresh > 0;
+        if is_due && self.progress.at(Stage::Resolving, done, total).is_break() {
+            return Err(Error::Stopped);
         }
         Ok(())
     }
@@ -373,7 +398,7 @@ fn next_run<'a>(all: &'a [u32], next: &AtomicUsize, threads: usize) -> &'a [u32]
 }
 
 /// A base some of whose deltas are still to come.
-struct Waiting {
+struct Waiting<'a> {
     /// Where in the pack, if it is there.
     place: Option<u32>,
     kind: Kind,
@@ -381,10 +406,10 @@ struct Waiting {
     depth: u32,
     /// What deltas on a base outside may still make.
     quota: Option<Arc<AtomicU64>>,
-    count: Arc<AtomicU64>,
+    count: &'a AtomicU64,
 }
 
-impl Waiting {
+impl Waiting<'_> {
     /// Takes the content, which waits no longer.
     fn take(&mut self) -> Vec<u8> {
         let length = self.content.len() as u64;
@@ -393,33 +418,38 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.take();
     }
 }
 
 /// What one thread works with.
-struct Worker {
+struct Worker<'a> {
+    names: Held<'a>,
     inflater: Inflater,
     namer: Namer,
     buffer: Vec<u8>,
     delta: Vec<u8>,
     spare: Spare,
     deltas: Vec<u32>,
-    stack: Vec<Step>,
+    stack: Vec<Step<'a>>,
+    /// Objects that it named and that were not counted yet.
+    uncounted: u64,
 }
 
-impl Worker {
-    fn new(format: ObjectFormat) -> Self {
+impl<'a> Worker<'a> {
+    fn new(resolver: &'a Resolver<'a>) -> Self {
         Self {
+            names: resolver.names.hold(),
             inflater: Inflater::new(),
-            namer: Namer::new(format),
+            namer: Namer::new(resolver.format),
             buffer: Vec::new(),
             delta: Vec::new(),
             spare: Spare::default(),
             deltas: Vec::new(),
             stack: Vec::new(),
+            uncounted: 0,
         }
     }
 }

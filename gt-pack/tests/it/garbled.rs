@@ -1,6 +1,8 @@
 //! Well-formed indexes that name objects wrongly: what is read under a name is
 //! that object, or an error.
 
+use std::path::Path;
+
 use gt_pack::encode::{self, Error, Moment, Options, Reel};
 use gt_pack::hash::FileHasher;
 use gt_pack::published::{Nothing, published_refs};
@@ -38,8 +40,12 @@ fn index_of(git: &Git) -> std::path::PathBuf {
 /// Has the index of the only pack say of two objects that each lies where the
 /// other does, and be well formed.
 fn swap(git: &Git, one: ObjectId, other: ObjectId) {
-    let path = index_of(git);
-    let mut idx = std::fs::read(&path).unwrap();
+    swap_in(&index_of(git), one, other);
+}
+
+/// Does so in this index.
+pub(crate) fn swap_in(path: &Path, one: ObjectId, other: ObjectId) {
+    let mut idx = std::fs::read(path).unwrap();
     let width = one.as_bytes().len();
     let count = u32::from_be_bytes(idx[8 + 1020..][..4].try_into().unwrap()) as usize;
     let names = 8 + 1024;
@@ -61,8 +67,8 @@ fn swap(git: &Git, one: ObjectId, other: ObjectId) {
     let end = idx.len() - width;
     sum.update(&idx[..end]);
     idx[end..].copy_from_slice(sum.finish().as_bytes());
-    std::fs::remove_file(&path).unwrap();
-    std::fs::write(&path, idx).unwrap();
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, idx).unwrap();
 }
 
 fn reel(git: &Git) -> Result<Option<Reel>, Error> {

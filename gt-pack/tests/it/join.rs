@@ -11,12 +11,23 @@ use gt_pack::repository::GitRepository;
 use gt_pack::{Chain, ObjectId, ReelVfs, import};
 use gt_vfs::{VPath, Vfs};
 
+use crate::garbled::swap_in;
 use crate::git::{Git, text};
 use crate::reel::Made;
 
 /// Encodes one reel for each of these commits, as pushes of one branch, and
 /// imports each into `mirror`.
 fn pushed(source: &Git, steps: &[ObjectId], mirror: &Git) -> Vec<Made> {
+    pushed_and(source, steps, mirror, &mut |_| {})
+}
+
+/// Does so, and something `between` two of them, which is told how many came.
+fn pushed_and(
+    source: &Git,
+    steps: &[ObjectId],
+    mirror: &Git,
+    between: &mut dyn FnMut(usize),
+) -> Vec<Made> {
     let repository = GitRepository::open(source.path()).unwrap();
     let main = b"refs/heads/main".to_vec();
     let mut made: Vec<Made> = Vec::new();
@@ -35,6 +46,7 @@ fn pushed(source: &Git, steps: &[ObjectId], mirror: &Git) -> Vec<Made> {
         assert_eq!(imported.packs.len(), 1);
         made.push(new);
         before = now;
+        between(made.len());
     }
     made
 }
@@ -155,6 +167,61 @@ fn small_reels_share_few_packs() {
     let all = Chain::open(&mirror.dir()).unwrap().all().oids().unwrap();
     let unique: BTreeSet<_> = all.iter().collect();
     assert_eq!(unique.len(), all.len());
+}
+
+/// Whoever has exchanged an index does not get its names into that of a joined
+/// pack, after which the bytes under the right ones would be gone.
+#[test]
+fn a_joined_pack_is_named_by_its_objects() {
+    let source = Git::init();
+    let side = [("x/1", text(50, 30)), ("x/2", text(60, 35))];
+    let steps: Vec<_> = (0..5)
+        .map(|n| {
+            let main = ("a.txt", text(1, 300) + &text(n, 3));
+            let files = [&[main][..], if n == 1 { &side } else { &[] }].concat();
+            let files: Vec<_> = files
+                .iter()
+                .map(|(path, text)| (*path, &text[..]))
+                .collect();
+            source.commit(&files)
+        })
+        .collect();
+    let ids = ["x/1", "x/2"].map(|path| source.oid(&format!("{}:{path}", steps[1])));
+    let mirror = Git::bare();
+    let holder = |mirror: &Git| {
+        let mut paths = packs(mirror)
+            .into_iter()
+            .map(|path| path.with_extension("idx"));
+        let holds = |path: &PathBuf| {
+            let said = mirror.run(["verify-pack", "-v", path.to_str().unwrap()]);
+            said.contains(&ids[0].to_string())
+        };
+        paths.find(holds).unwrap()
+    };
+    let mut swapped = None;
+    let made = pushed_and(&source, &steps, &mirror, &mut |count| {
+        if count == 2 {
+            let path = holder(&mirror);
+            swap_in(&path, ids[0], ids[1]);
+            swapped = Some(path);
+        }
+    });
+    assert!(!swapped.unwrap().exists(), "nothing was joined");
+    for path in packs(&mirror) {
+        let git = mirror.path().join("git.idx");
+        source.run([
+            "index-pack",
+            "-o",
+            git.to_str().unwrap(),
+            path.to_str().unwrap(),
+        ]);
+        let same =
+            std::fs::read(&git).unwrap() == std::fs::read(path.with_extension("idx")).unwrap();
+        assert!(same, "another index than git's of {}", path.display());
+        std::fs::remove_file(git).unwrap();
+    }
+    assert_served(&open(&mirror, &made), &made);
+    assert_sound(&mirror, steps[4]);
 }
 
 /// Who serves a reel goes on while its pack becomes part of another.
