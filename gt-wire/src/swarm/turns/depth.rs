@@ -31,11 +31,24 @@ const LONG: Duration = Duration::from_millis(20);
 /// where pieces are promised as well 2 (twenty seeds: 0.9500, 2.5: 0.9494).
 const STARTING: f64 = 2.0;
 
-/// The same on long lines (25 ms: 0.889, 2: 0.882).
-const STARTING_LONG: f64 = 2.5;
+/// The same on long lines, for each round trip that a piece takes by a
+/// connection that starts up. More of them fill the line at once, but each is
+/// committed for longer then, and there is less that one peer has and another
+/// does not get already (N = 100 and 25 ms: 0.918 in v2 and 0.909 in v1 with
+/// these seven turns, 0.907 and 0.891 with twelve; 50 ms: 0.874 and 0.858 with
+/// eleven, 0.855 and 0.832 with twenty).
+const STARTING_LONG: f64 = 0.5;
 
-/// The share of a round trip that cold connections together shall fill.
-const COLD: f64 = 0.6;
+/// The share of a round trip that cold connections together shall fill on a
+/// short line (N = 100, six seeds, and uneven uplinks, four: 0.950 and 0.916;
+/// 0.5: 0.951 and 0.903; 0.6: 0.950 and 0.922).
+const COLD: f64 = 0.55;
+
+/// Both where words wait for busy lines, which seem long then (N = 100,
+/// downlinks as uplinks: 0.843, 0.77 with those of short lines and 0.78 with
+/// those of long ones; uneven 0.922 and 0.917).
+const STARTING_BUSY: f64 = 2.5;
+const COLD_BUSY: f64 = 0.6;
 
 /// The most turns that start-up of connections asks for (U4).
 pub(super) const START_MOST: usize = 24;
@@ -82,6 +95,8 @@ pub(in crate::swarm) struct Turns {
     up: Rate,
     peak: f64,
     pub(super) delay: Duration,
+    /// The shortest answer to a handshake, where words wait for least.
+    trip: Option<Duration>,
     pub(super) depth: usize,
     /// Turns beyond the law, for the sake of those whose answers are late.
     pub(super) more: usize,
@@ -101,6 +116,7 @@ impl Turns {
             up: Rate::default(),
             peak: 0.0,
             delay: Duration::ZERO,
+            trip: None,
             depth: FIRST,
             more: 0,
             changed: Duration::ZERO,
@@ -136,8 +152,16 @@ impl Turns {
         self.delay > LONG
     }
 
-    /// Notes a round trip, for as long as no turn has told a better one.
+    /// Tells whether it is the way that is long, and not that words wait for a
+    /// busy line: handshakes were answered before anything was.
+    fn is_far(&self) -> bool {
+        self.is_long() && self.trip.is_none_or(|trip| trip > LONG)
+    }
+
+    /// Notes how long a handshake took to be answered: that is the delay for as
+    /// long as no turn has told a better one.
     pub(in crate::swarm) fn note_trip(&mut self, trip: Duration) {
+        self.trip = Some(self.trip.map_or(trip, |least| least.min(trip)));
         if self.delay.is_zero() {
             self.delay = trip;
             if self.peak == 0.0 && self.is_long() {
@@ -162,9 +186,8 @@ impl Turns {
     /// each is asked for first, and then goes out by a connection whose window
     /// doubles from ten segments on.
     pub(in crate::swarm) fn starting(&self, piece: f64) -> usize {
-        let trips = 1.0 + (1.0 + piece / WINDOW).log2();
         let pieces = self.delay.as_secs_f64() * self.peak / piece.max(1.0);
-        2 + (trips * pieces).round() as usize
+        2 + (trips(piece) * pieces).round() as usize
     }
 
     pub(in crate::swarm) fn sent(&mut self, now: Duration, bytes: usize) {
@@ -176,18 +199,27 @@ impl Turns {
     }
 }
 
+/// Returns how many round trips a piece takes, the question for it among them,
+/// by a connection whose window doubles from ten segments on.
+fn trips(piece: f64) -> f64 {
+    1.0 + (1.0 + piece / WINDOW).log2()
+}
+
 /// The law of U4: enough for slow start after idleness while the delay is
 /// small, and one and a half times what is on its way where it is long.
-fn depth(delay: Duration, pace: f64, piece: f64) -> usize {
+fn depth(delay: Duration, is_long: bool, pace: f64, piece: f64) -> usize {
     let pieces = delay.as_secs_f64() * pace / piece.max(1.0);
-    let each = if delay > LONG {
-        STARTING_LONG
+    let starting = if is_long {
+        2.0 + (STARTING_LONG * trips(piece) * pieces).round()
     } else {
-        STARTING
+        let (each, share) = match delay > LONG {
+            true => (STARTING_BUSY, COLD_BUSY),
+            false => (STARTING, COLD),
+        };
+        let cold = share * delay.as_secs_f64() * pace / WINDOW;
+        (2.0 + (each * pieces).round()).max(cold.round())
     };
-    let starting = 2.0 + (each * pieces).round();
-    let cold = (COLD * delay.as_secs_f64() * pace / WINDOW).round();
-    let starting = starting.max(cold).min(START_MOST as f64);
+    let starting = starting.min(START_MOST as f64);
     let under_way = 2.0 + (1.5 * pieces).round();
     (starting.max(under_way) as usize).min(MOST)
 }
@@ -256,7 +288,8 @@ impl Swarm {
         self.turns.delay = *delays.select_nth_unstable(middle).1;
         let piece = f64::from(self.turn_length());
         if self.turns.peak > 0.0 {
-            self.turns.depth = depth(self.turns.delay, self.turns.peak, piece);
+            let is_long = self.turns.is_far();
+            self.turns.depth = depth(self.turns.delay, is_long, self.turns.peak, piece);
         }
     }
 }
@@ -270,11 +303,30 @@ mod tests {
         let millis = Duration::from_millis;
         let u = 5e6;
         let k128 = 131_072.0;
-        assert_eq!(depth(millis(0), u, k128), 2);
-        assert_eq!(depth(millis(10), u, k128), 3);
-        assert_eq!(depth(millis(50), u, k128), 10);
+        assert_eq!(depth(millis(0), false, u, k128), 2);
+        assert_eq!(depth(millis(10), false, u, k128), 3);
+        assert_eq!(depth(millis(50), true, u, k128), 6);
+        assert_eq!(depth(millis(50), true, u, 2.0 * k128), 5);
+        assert_eq!(depth(millis(50), true, u, k128 / 4.0), 13);
+        // Where words wait for a busy line, more of them fill it.
+        assert_eq!(depth(millis(50), false, u, k128), 10);
         // A long and fat line needs what it holds.
-        assert_eq!(depth(millis(200), 12.5e6, k128), 31);
-        assert_eq!(depth(millis(900), 1e9, k128), MOST);
+        assert_eq!(depth(millis(200), true, 12.5e6, k128), 31);
+        assert_eq!(depth(millis(900), true, 1e9, k128), MOST);
+    }
+
+    #[test]
+    fn a_busy_line_is_not_a_long_one() {
+        let millis = Duration::from_millis;
+        let mut turns = Turns::new();
+        turns.delay = millis(60);
+        assert!(turns.is_far(), "as far as is known");
+        turns.note_trip(millis(50));
+        assert!(turns.is_far());
+        turns.note_trip(millis(10));
+        turns.note_trip(millis(50));
+        assert!(turns.is_long() && !turns.is_far(), "words wait for it");
+        turns.delay = millis(10);
+        assert!(!turns.is_far());
     }
 }
