@@ -1,9 +1,14 @@
 //! The first 68 bytes of a connection (BEP 3) and its reserved bits.
 
+use std::time::Duration;
+
 use crate::{InfoHash, PeerId};
 
 /// Bytes of a handshake.
 pub const LENGTH: usize = 68;
+
+/// The step in which a handshake tells the length of a line.
+pub const TRIP_STEP: Duration = Duration::from_millis(4);
 
 const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 
@@ -58,15 +63,61 @@ impl Handshake {
 pub struct Abilities(pub [u8; 8]);
 
 impl Abilities {
-    /// What this crate can do: the extension protocol, the fast extension and
-    /// v2.
-    pub const OURS: Self = Self([0, 0, 0, 0, 0, 0x10, 0, 0x14]);
+    /// What this crate can do: the extension protocol, the fast extension, v2,
+    /// and turns from the handshake on.
+    pub const OURS: Self = Self([0, 0, 0, 0, 0x01, 0x10, 0, 0x14]);
 
     /// Returns the same for a torrent without a v2 half.
     #[must_use]
     pub const fn without_v2(mut self) -> Self {
         self.0[7] &= !0x10;
         self
+    }
+
+    /// Returns the same without turns from the handshake on.
+    #[must_use]
+    pub const fn without_turns(mut self) -> Self {
+        self.0[4] = 0;
+        self
+    }
+
+    /// Returns the same for somebody who has no piece yet.
+    #[must_use]
+    pub const fn with_nothing(mut self) -> Self {
+        self.0[4] |= 0x02;
+        self
+    }
+
+    /// Returns the same with the time that the sender's call took to be
+    /// answered, in steps of [`TRIP_STEP`] and below 64 of them.
+    #[must_use]
+    pub fn with_trip(mut self, trip: Duration) -> Self {
+        let steps = trip.as_millis() / TRIP_STEP.as_millis();
+        self.0[4] = self.0[4] & 0x03 | (steps.min(0x3f) as u8) << 2;
+        self
+    }
+
+    /// Returns how long the sender's call took to be answered, so that who was
+    /// called knows the length of the line before its first word; `None` where
+    /// that is short or not said.
+    pub fn trip(&self) -> Option<Duration> {
+        let steps = u32::from(self.0[4] >> 2);
+        (self.turns() && steps > 0).then(|| TRIP_STEP * steps)
+    }
+
+    /// Turns from the handshake on: [`gt_turn`](crate::turn) has the number
+    /// [`turn::NUMBER`](crate::turn::NUMBER) with the sender, which knows gifts,
+    /// takes of whole pieces, and lists of pieces. It is a bit of our own, which
+    /// no BEP gives another meaning; it saves the round trip of the extension
+    /// handshake.
+    pub fn turns(&self) -> bool {
+        self.0[4] & 0x01 != 0
+    }
+
+    /// The sender has turns from the handshake on and no piece yet, so that
+    /// whatever is given to it is of use. It too is a bit of our own.
+    pub fn has_nothing(&self) -> bool {
+        self.0[4] & 0x03 == 0x03
     }
 
     /// Extension protocol (BEP 10).
@@ -160,6 +211,17 @@ mod tests {
     fn our_bits() {
         let ours = Abilities::OURS;
         assert!(ours.extended() && ours.fast() && ours.v2() && !ours.dht());
+        assert!(ours.turns() && !ours.has_nothing());
+        assert!(ours.with_nothing().has_nothing());
+        assert_eq!(ours.trip(), None);
+        let millis = Duration::from_millis;
+        for (trip, told) in [(0, None), (3, None), (50, Some(48)), (9000, Some(252))] {
+            let bits = ours.with_nothing().with_trip(millis(trip));
+            assert_eq!(bits.trip(), told.map(millis), "{trip} ms");
+            assert!(bits.has_nothing() && bits.without_turns().trip().is_none());
+        }
+        let stock = ours.with_nothing().without_turns();
+        assert!(stock.fast() && !stock.turns() && !stock.has_nothing());
         assert_eq!(ours.and(&Abilities::default()), Abilities::default());
     }
 }

@@ -160,6 +160,20 @@ impl Peer {
         Ok(Some(Heard::Pieces))
     }
 
+    /// Notes a piece that the peer says it has by an extension; tells whether
+    /// that is new.
+    ///
+    /// # Errors
+    /// Where there is no such piece.
+    pub(crate) fn gained(&mut self, piece: PieceIndex) -> Result<bool, Error> {
+        let Some(pieces) = self.pieces else {
+            return Ok(false);
+        };
+        self.inside(piece, pieces)?;
+        self.told = true;
+        Ok(self.have.insert(piece.0))
+    }
+
     fn inside(&self, piece: PieceIndex, pieces: u32) -> Result<(), Error> {
         if piece.0 < pieces {
             Ok(())

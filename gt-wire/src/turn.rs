@@ -14,6 +14,14 @@
 //! Each grant is answered by one take, in order. Requests beyond what was
 //! taken are refused as those of a choked peer are.
 //!
+//! An origin that gives away what nobody else has need not ask: a gift is a
+//! grant whose blocks follow at once, and its answer tells whether to go on.
+//!
+//! ```text
+//! origin ── have 7 ── gift: 7 ── piece ── piece ── … ──▶ taker
+//!        ◀── take: 131,072 bytes ──                (or: take 0, no more of it)
+//! ```
+//!
 //! In v2 a proof may go before: the hashes by which each block of a piece is
 //! known for right as soon as it is there, so that it can be given on while the
 //! rest of the piece comes. Each message is a number and big-endian fields:
@@ -25,6 +33,18 @@
 //! | 3 | take | bytes: u32 |
 //! | 4 | promise | bytes: u32, piece: u32 |
 //! | 5 | proof | piece: u32, hashes: 32 bytes each |
+//! | 6 | gift | piece: u32 |
+//! | 7 | take of a whole piece | piece: u32 |
+//! | 8 | pieces that the sender has | the first and the steps to the next ones, as below |
+//! | 9 | the sender knows all piece layers | |
+//!
+//! Gifts, takes of whole pieces, lists of pieces and word of piece layers go to those alone who said
+//! in their handshake that they know them
+//! ([`Abilities::turns`](crate::handshake::Abilities::turns)). A take of a whole
+//! piece stands for the take of its length and the requests of all of its blocks
+//! in order. A list of pieces stands for as many BEP 3 haves; its numbers rise,
+//! and the first and each step are written in groups of seven bits, the lowest
+//! first, each but the last with its highest bit set.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -32,6 +52,9 @@ use crate::geometry::PieceIndex;
 
 /// The extension's name in the extension handshake.
 pub const NAME: &str = "gt_turn";
+
+/// The number of the extension with whoever has turns from the handshake on.
+pub const NUMBER: u8 = 3;
 
 /// The most bytes of one turn.
 pub const MOST: u32 = 1 << 20;
@@ -41,6 +64,13 @@ const HAND: u8 = 2;
 const TAKE: u8 = 3;
 const PROMISE: u8 = 4;
 const PROOF: u8 = 5;
+const GIFT: u8 = 6;
+const WHOLE: u8 = 7;
+const PIECES: u8 = 8;
+const LAYERS: u8 = 9;
+
+/// The most pieces of one list.
+pub(crate) const PIECES_MOST: usize = 1024;
 
 /// The most hashes of a proof: the leaves of the longest turn, and uncles.
 pub(crate) const PROOF_MOST: usize = 64 + 32;
@@ -81,6 +111,25 @@ pub enum Message {
         /// 32 bytes each.
         hashes: Bytes,
     },
+    /// A grant of a piece all of whose blocks follow, in order and unasked. It
+    /// is answered as a grant is.
+    Gift {
+        /// The piece.
+        piece: PieceIndex,
+    },
+    /// The answer to a grant: all blocks of a piece are asked for.
+    Whole {
+        /// The piece.
+        piece: PieceIndex,
+    },
+    /// Pieces that the sender has now.
+    Pieces {
+        /// Which, each once, in order.
+        pieces: Vec<PieceIndex>,
+    },
+    /// The sender knows the piece layers of all files, and tells them to who
+    /// asks (BEP 52). Who lacks them asks there first.
+    Layers,
 }
 
 impl Message {
@@ -114,6 +163,23 @@ impl Message {
                 out.put_u32(piece.0);
                 out.put_slice(hashes);
             }
+            Self::Gift { piece } => {
+                out.put_u8(GIFT);
+                out.put_u32(piece.0);
+            }
+            Self::Whole { piece } => {
+                out.put_u8(WHOLE);
+                out.put_u32(piece.0);
+            }
+            Self::Layers => out.put_u8(LAYERS),
+            Self::Pieces { ref pieces } => {
+                out.put_u8(PIECES);
+                let mut before = 0;
+                for piece in pieces {
+                    put_step(&mut out, piece.0 - before);
+                    before = piece.0;
+                }
+            }
         }
         out.freeze()
     }
@@ -144,9 +210,59 @@ impl Message {
                     hashes: payload,
                 }
             }
+            (GIFT, 5) => Self::Gift {
+                piece: PieceIndex(payload.get_u32()),
+            },
+            (WHOLE, 5) => Self::Whole {
+                piece: PieceIndex(payload.get_u32()),
+            },
+            (LAYERS, 1) => Self::Layers,
+            (PIECES, 2..) => Self::Pieces {
+                pieces: get_pieces(payload)?,
+            },
             _ => return None,
         })
     }
+}
+
+/// Writes a number in groups of seven bits.
+fn put_step(out: &mut BytesMut, mut step: u32) {
+    while step > 0x7f {
+        out.put_u8(step as u8 | 0x80);
+        step >>= 7;
+    }
+    out.put_u8(step as u8);
+}
+
+/// Reads a list of pieces to its end; `None` where its numbers do not rise, are
+/// not written in the shortest way, or are too many.
+fn get_pieces(mut payload: Bytes) -> Option<Vec<PieceIndex>> {
+    let mut pieces: Vec<PieceIndex> = Vec::new();
+    while payload.has_remaining() {
+        let (mut step, mut shift) = (0, 0);
+        loop {
+            let byte = payload.try_get_u8().ok()?;
+            let group = u32::from(byte & 0x7f);
+            step |= group.checked_shl(shift).filter(|n| n >> shift == group)?;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                if group == 0 && shift > 7 {
+                    return None;
+                }
+                break;
+            }
+        }
+        let next = match pieces.last() {
+            Some(_) if step == 0 => return None,
+            Some(last) => last.0.checked_add(step)?,
+            None => step,
+        };
+        if pieces.len() >= PIECES_MOST {
+            return None;
+        }
+        pieces.push(PieceIndex(next));
+    }
+    Some(pieces)
 }
 
 #[cfg(test)]
@@ -157,8 +273,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn round_trip(kind in 0u8..5, bytes: u32, piece: u32, hashes in 1usize..=PROOF_MOST) {
+        fn round_trip(
+            kind in 0u8..9,
+            bytes: u32,
+            piece: u32,
+            hashes in 1usize..=PROOF_MOST,
+            pieces in prop::collection::btree_set(any::<u32>(), 1..40),
+        ) {
             let message = match kind {
+                5 => Message::Gift { piece: PieceIndex(piece) },
+                6 => Message::Whole { piece: PieceIndex(piece) },
+                8 => Message::Layers,
+                7 => Message::Pieces { pieces: pieces.into_iter().map(PieceIndex).collect() },
                 4 => Message::Proof {
                     piece: PieceIndex(piece),
                     hashes: vec![bytes as u8; 32 * hashes].into(),
@@ -173,7 +299,7 @@ mod tests {
 
         #[test]
         fn strange_payloads_are_passed_over(
-            kind in 0u8..8,
+            kind in 0u8..11,
             mut raw in prop::collection::vec(any::<u8>(), 0..12),
             more in prop_oneof![Just(0), 0usize..4000],
         ) {
@@ -186,5 +312,28 @@ mod tests {
                 prop_assert_eq!(&message.write()[..], &raw[..]);
             }
         }
+    }
+
+    #[test]
+    fn a_list_of_pieces_costs_little_and_has_one_form() {
+        let pieces = [0, 1, 129, 130].map(PieceIndex).to_vec();
+        let written = Message::Pieces { pieces }.write();
+        assert_eq!(&written[..], [PIECES, 0, 1, 0x80, 1, 1]);
+        for wrong in [
+            // No end, a piece twice, a step in two bytes that fits into one,
+            // more than 32 bits, and past the last piece.
+            &[PIECES, 0x80][..],
+            &[PIECES, 3, 0],
+            &[PIECES, 0x83, 0],
+            &[PIECES, 0xff, 0xff, 0xff, 0xff, 0x1f],
+            &[PIECES, 0xff, 0xff, 0xff, 0xff, 0x0f, 1],
+        ] {
+            assert_eq!(Message::read(&Bytes::copy_from_slice(wrong)), None);
+        }
+        let mut many = vec![1; PIECES_MOST + 1];
+        many[0] = PIECES;
+        assert!(Message::read(&Bytes::from(many.clone())).is_some());
+        many.push(1);
+        assert_eq!(Message::read(&Bytes::from(many)), None);
     }
 }

@@ -52,6 +52,8 @@ pub struct Node {
     pub begun_with: u32,
     /// Whether it has everything from the beginning.
     pub origin: bool,
+    /// Whether it knows the piece layers from the beginning.
+    pub layers: bool,
     /// Why its connections ended.
     pub gone: Vec<Reason>,
     /// How often its disk stopped it.
@@ -121,6 +123,7 @@ impl Node {
             closed: Vec::new(),
             begun_with: 0,
             origin,
+            layers: false,
             gone: Vec::new(),
             stalls: 0,
             wrong: 0,
@@ -191,8 +194,11 @@ impl Node {
             self.done_at = Some(now);
             Content::whole(self.matter.known.clone())
         } else {
-            let known = self.learnt.clone();
-            Content::new(known.unwrap_or_else(|| self.matter.roots.clone()))
+            let told = match self.layers {
+                true => &self.matter.known,
+                false => &self.matter.roots,
+            };
+            Content::new(self.learnt.as_ref().unwrap_or(told).clone())
         };
         content.have = self.have.clone();
         content.close_in_order = self.in_order;

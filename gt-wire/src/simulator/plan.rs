@@ -22,6 +22,10 @@ pub struct Plan {
     pub piece: usize,
     /// Whether the torrent is v2, so that wrong blocks are known one by one.
     pub v2: bool,
+    /// Whether all know the piece layers of v2 from the start, as a .torrent file
+    /// tells them (BEP 52); else the origin alone does, as where a reel's
+    /// statement names the root.
+    pub layers: bool,
     /// The uplink of each peer, in bytes a second.
     pub up: f64,
     /// Other uplinks: which share of the honest peers has which, in bytes a
@@ -67,6 +71,7 @@ impl Plan {
             size: 64 << 20,
             piece: 128 << 10,
             v2: false,
+            layers: false,
             up: 5e6,
             uplinks: Vec::new(),
             down: f64::INFINITY,
@@ -130,6 +135,7 @@ impl Plan {
             if n > 0 {
                 node.down = self.down;
             }
+            node.layers = self.layers;
             node.leaves = self.leave && n > 0 && !lies;
             node.reachable = n <= reachable;
             if lies && !self.lies.is_empty() {

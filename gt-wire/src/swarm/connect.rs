@@ -61,6 +61,8 @@ impl Swarm {
         if outgoing {
             self.call_stands(addr);
         }
+        let trip = self.book.called(addr).filter(|_| outgoing);
+        let trip = trip.map(|at| self.now.saturating_sub(at));
         let room = self.book.linked(addr, outgoing);
         let pieces = self.torrent.as_ref().map(|t| t.geometry.pieces());
         let most = if self.options.fetch_info {
@@ -69,7 +71,8 @@ impl Swarm {
             0
         };
         let peer = Peer::new(pieces, most);
-        let link = Link::new(conn, addr, outgoing, peer, self.now);
+        let mut link = Link::new(conn, addr, outgoing, peer, self.now);
+        link.trip = trip;
         self.links.insert(conn, link);
         if let Some(why) = refuse.or((!room && !outgoing).then_some(Reason::Full)) {
             self.lose(conn, why, true);
@@ -78,6 +81,9 @@ impl Swarm {
         if outgoing {
             self.shake(conn, self.options.info_hash);
         }
+        if self.dispatch_is_on() {
+            self.prepare_leaves();
+        }
         self.alarm(self.now + HANDSHAKE);
     }
 
@@ -85,12 +91,23 @@ impl Swarm {
         // A v1 torrent's other name would be a v2 hash that it does not have:
         // libtorrent ends such a connection.
         let v2 = self.torrent.as_ref().is_some_and(|t| t.geometry.has_v2());
+        let mut abilities = match v2 {
+            true => Abilities::OURS,
+            false => Abilities::OURS.without_v2(),
+        };
+        abilities = match &self.torrent {
+            Some(torrent) if self.options.turns => {
+                let trip = self.links.get(&conn).and_then(|link| link.trip);
+                let abilities = abilities.with_trip(trip.unwrap_or_default());
+                match torrent.have.is_empty() {
+                    true => abilities.with_nothing(),
+                    false => abilities,
+                }
+            }
+            _ => abilities.without_turns(),
+        };
         let raw = Handshake {
-            abilities: if v2 {
-                Abilities::OURS
-            } else {
-                Abilities::OURS.without_v2()
-            },
+            abilities,
             info_hash,
             peer_id: self.options.peer_id,
         }
@@ -153,6 +170,12 @@ impl Swarm {
             self.say(conn, Message::Extended { id: 0, payload });
         }
         self.show_pieces(conn);
+        if handshake.abilities.turns() && self.options.turns && self.torrent.is_some() {
+            if let Some(trip) = handshake.abilities.trip().filter(|_| !outgoing) {
+                self.turns.hear_trip(trip);
+            }
+            self.begin_turns(conn);
+        }
     }
 
     /// Keeps one of two connections of the same peer; tells whether it is the

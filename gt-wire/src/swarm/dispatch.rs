@@ -30,8 +30,9 @@ const LEAST_PIECES: u32 = 16;
 /// Hand-outs under way at the beginning.
 const WINDOW: usize = 4;
 
-/// The same where the line is long: ten segments a round trip fill nothing.
-const WINDOW_LONG: usize = 12;
+/// The same where the line is long: ten segments a round trip fill nothing, and
+/// seventeen times as many a line of 40 Mbit/s and 50 ms.
+const WINDOW_LONG: usize = 16;
 
 /// The most of them.
 const WINDOW_MOST: usize = 64;
@@ -63,6 +64,10 @@ pub(super) struct Dispatch {
     peers: BTreeMap<ConnId, Debt>,
     /// Bytes handed out a second time without need.
     extra: u64,
+    /// Bytes of piece layers that were told.
+    told: u64,
+    /// Peers that were invited to ask for them.
+    invited: usize,
     /// Whether a block went out since the window last grew.
     fed: bool,
     began: Option<Duration>,
@@ -92,6 +97,8 @@ struct Debt {
     shared: Duration,
     /// When it was last helped out.
     helped: Duration,
+    /// Whether it asked for piece layers that it shall learn of others.
+    layers: bool,
 }
 
 impl Dispatch {
@@ -105,6 +112,8 @@ impl Dispatch {
             under_way: BTreeSet::new(),
             peers: BTreeMap::new(),
             extra: 0,
+            told: 0,
+            invited: 0,
             fed: false,
             began: None,
             seed_since: None,
@@ -369,6 +378,10 @@ impl Swarm {
 
 /// Tells whether a peer is one to hand pieces to.
 fn receives(link: &Link) -> bool {
-    let spoke = link.peer.has_told() || !link.peer.abilities().fast();
+    let new = link
+        .peer
+        .handshake()
+        .is_some_and(|h| h.abilities.has_nothing());
+    let spoke = link.peer.has_told() || !link.peer.abilities().fast() || new && link.turns.gives;
     link.is_open() && link.shown.is_some() && spoke && !link.is_seed()
 }

@@ -13,6 +13,7 @@ use super::torrent::Torrent;
 use crate::geometry::{FileIndex, PieceIndex};
 use crate::hashes::{HashSpan, LayerFetch, Served, Tree};
 use crate::message::Message;
+use crate::turn;
 
 /// How long an answer may take.
 const WAIT: Duration = Duration::from_secs(2);
@@ -26,7 +27,8 @@ const AT_ONCE: usize = 8;
 /// Trees that are kept ready to answer from.
 const SERVED: usize = 8;
 
-/// Bytes that may wait for a peer when it asks for more hashes.
+/// Bytes that may wait for a peer beyond its blocks when it asks for more
+/// hashes.
 const QUEUE: usize = 256 * 1024;
 
 /// State of the layers.
@@ -37,6 +39,8 @@ pub(super) struct Layers {
     /// Who refused, and until when it is left alone.
     refused: BTreeMap<(ConnId, FileIndex), Duration>,
     served: BTreeMap<FileIndex, Served>,
+    /// Who says that it knows all of them.
+    knows: BTreeSet<ConnId>,
 }
 
 fn tree(torrent: &Torrent, file: FileIndex) -> Option<Tree> {
@@ -78,6 +82,11 @@ impl Layers {
         self.fetches.is_empty()
     }
 
+    /// Tells whether a peer says that it knows all layers.
+    pub(super) fn are_known_to(&self, conn: ConnId) -> bool {
+        self.knows.contains(&conn)
+    }
+
     /// Tells whether hashes without which pieces cannot be judged are on
     /// their way.
     pub(super) fn are_learnt_soon(&self) -> bool {
@@ -87,6 +96,7 @@ impl Layers {
     pub(super) fn forget(&mut self, conn: ConnId) {
         self.asked.retain(|_, (asked, _)| *asked != conn);
         self.refused.retain(|(refused, _), _| *refused != conn);
+        self.knows.remove(&conn);
     }
 }
 
@@ -117,13 +127,17 @@ impl Swarm {
                 if torrent.layers.asked.contains_key(&span) {
                     continue;
                 }
-                let fit: Vec<ConnId> = load
+                let mut fit: Vec<ConnId> = load
                     .iter()
                     .filter(|(conn, n)| {
                         **n < AT_ONCE && !torrent.layers.refused.contains_key(&(**conn, *file))
                     })
                     .map(|(conn, _)| *conn)
                     .collect();
+                let knows = |conn: &ConnId| torrent.layers.knows.contains(conn);
+                if fit.iter().any(knows) {
+                    fit.retain(knows);
+                }
                 if fit.is_empty() {
                     break;
                 }
@@ -138,6 +152,31 @@ impl Swarm {
         }
         for (conn, span) in asks {
             self.say(conn, Message::HashRequest(span));
+        }
+    }
+
+    /// A peer knows all layers.
+    pub(super) fn hear_layers(&mut self, conn: ConnId) {
+        let Some(torrent) = &mut self.torrent else {
+            return;
+        };
+        torrent.layers.knows.insert(conn);
+        self.ask_layers();
+    }
+
+    /// Tells a peer that we know all layers, if we do. Whoever has no piece may
+    /// lack them, and would have to ask one peer after the other.
+    pub(super) fn tell_layers(&mut self, conn: ConnId) {
+        let (Some(torrent), Some(link)) = (&self.torrent, self.links.get(&conn)) else {
+            return;
+        };
+        if let Some(id) = link.turns.number.filter(|_| link.turns.gives)
+            && torrent.cuts_through()
+            && torrent.layers.are_whole()
+            && !link.is_seed()
+        {
+            let payload = turn::Message::Layers.write();
+            self.say(conn, Message::Extended { id, payload });
         }
     }
 
@@ -196,6 +235,11 @@ impl Swarm {
             self.event(Event::PieceDone(piece));
         }
         self.ask_layers();
+        if self.torrent.as_ref().is_some_and(|t| t.layers.are_whole()) && !learnt.is_empty() {
+            for conn in self.conns() {
+                self.tell_layers(conn);
+            }
+        }
         if !learnt.is_empty() {
             self.take_held_turns();
             self.refill_all();
@@ -266,7 +310,11 @@ impl Swarm {
     }
 
     pub(super) fn was_asked_hashes(&mut self, conn: ConnId, span: HashSpan) {
-        let stuffed = self.links.get(&conn).is_none_or(|l| l.queued > QUEUE);
+        let stuffed = self
+            .links
+            .get(&conn)
+            .is_none_or(|l| l.queued > QUEUE + self.options.send_window)
+            || span.base != 0 && self.keeps_layer(conn, 32 * u64::from(span.length));
         let answer = if stuffed { None } else { self.hashes(&span) };
         if answer.is_none() && !stuffed && self.leaves_asked(conn, span) {
             return;

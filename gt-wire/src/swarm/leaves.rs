@@ -36,6 +36,7 @@ use gt_vfs::content::{BLOCK, Hash, merkle};
 
 use super::Swarm;
 use super::input::ConnId;
+use super::link::Link;
 use super::output::{Event, Output, Reason};
 use super::pieces::Phase;
 use super::proof::span_of;
@@ -49,6 +50,9 @@ const MOST: usize = 512;
 
 /// Pieces hashed ahead of being handed out.
 const AHEAD: usize = 4;
+
+/// The same before anything is handed out.
+const FIRST_AHEAD: usize = 16;
 
 /// The shortest pieces that are given on block by block on short lines: of two
 /// blocks there is little to win, and turns that wait cost more (8 peers,
@@ -162,6 +166,13 @@ impl Torrent {
         self.leaves.hashing.clear();
     }
 
+    /// Tells whether a peer may not know a piece's hash. Who has no piece may
+    /// know no layer, and whoever has some neither, if we do not.
+    fn may_lack_hash(&self, link: &Link, piece: PieceIndex) -> bool {
+        let new = link.peer.have().is_empty() || !self.knows_hash(piece);
+        new && !self.layers.are_known_to(link.conn)
+    }
+
     /// Makes the layer of a piece's file where all of its pieces are proven by
     /// their leaves.
     fn layer_of_leaves(&self, piece: PieceIndex) -> Option<(FileIndex, Vec<Hash>)> {
@@ -243,9 +254,7 @@ impl Swarm {
         if link.peer.have().has(piece.0) {
             return;
         }
-        // Who has no piece may know no layer, and whoever has some neither, if
-        // we do not.
-        let is_new = link.peer.have().is_empty() || !torrent.knows_hash(piece);
+        let is_new = torrent.may_lack_hash(link, piece);
         let uncles = match torrent.leaves.known.get(&piece) {
             Some(known) if is_new && known.uncles.is_empty() => self.uncles(piece),
             _ => Bytes::new(),
@@ -280,7 +289,7 @@ impl Swarm {
         };
         let have = link.peer.have();
         let pieces: Vec<PieceIndex> = match piece {
-            Some(piece) if have.is_empty() || !torrent.knows_hash(piece) => vec![piece],
+            Some(piece) if torrent.may_lack_hash(link, piece) => vec![piece],
             None if !torrent.layers.are_whole() => {
                 let untold = torrent.leaves.known.iter().filter(|(piece, known)| {
                     torrent.have.has(piece.0)
@@ -389,14 +398,36 @@ impl Swarm {
         }
     }
 
+    /// Tells whether a peer can judge the blocks or the whole of a piece: it
+    /// knows the piece's hash, or is told of it first.
+    pub(super) fn may_judge(&self, conn: ConnId, piece: PieceIndex) -> bool {
+        self.torrent.as_ref().is_some_and(|torrent| {
+            torrent.geometry.has_v1()
+                || torrent.leaves.has(piece)
+                || torrent.layers.are_known_to(conn)
+        })
+    }
+
+    /// Tells whether there is more than one to give blocks on to each other.
+    pub(super) fn has_takers(&self) -> bool {
+        let takers = self.links.values().filter(|link| match link.is_open() {
+            true => link.takes_turns(),
+            false => link.errands.is_none(),
+        });
+        takers.take(2).count() == 2
+    }
+
     /// Has the pieces hashed that are handed out next, so that they can be
-    /// given on block by block.
+    /// given on block by block. The first go out as soon as somebody has said
+    /// who he is, and are hashed while he is about to.
     pub(super) fn prepare_leaves(&mut self) {
-        let takers = self.links.values().filter(|link| link.takes_turns());
-        if takers.take(2).count() < 2 {
+        if !self.has_takers() {
             return;
         }
-        let next = self.dispatch_next(AHEAD);
+        let next = self.dispatch_next(match self.turns.delay().is_zero() {
+            true => FIRST_AHEAD,
+            false => AHEAD,
+        });
         let Some(torrent) = self.torrent.as_mut().filter(|t| t.cuts_through()) else {
             return;
         };

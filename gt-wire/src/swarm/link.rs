@@ -21,6 +21,7 @@ use crate::geometry::{Block, PieceIndex};
 use crate::message::Message;
 use crate::metadata::Fetch;
 use crate::peer::Peer;
+use crate::turn;
 
 /// Other addresses of one peer that are remembered.
 const TWINS: usize = 4;
@@ -70,6 +71,8 @@ pub(super) struct Link {
     /// Bytes that the driver holds.
     pub(super) queued: usize,
 
+    /// How long our call took to be answered.
+    pub(super) trip: Option<Duration>,
     /// Whether we refuse its requests.
     pub(super) choked: bool,
     /// Whether we told it that we are interested.
@@ -159,6 +162,7 @@ impl Link {
             cork: BytesMut::new(),
             ready: Vec::new(),
             queued: 0,
+            trip: None,
             choked: true,
             interested: false,
             useful: 0,
@@ -248,6 +252,10 @@ impl Link {
             self.drained = now;
         }
         let before = self.cork.len();
+        if let Some(list) = self.list_haves() {
+            let tail = list.encode(&mut self.cork);
+            self.cork.extend_from_slice(&tail.unwrap_or_default());
+        }
         for piece in self.haves.drain(..) {
             let _ = Message::Have(piece).encode(&mut self.cork);
         }
@@ -273,11 +281,28 @@ impl Link {
 
     /// Says what was put off; tells whether that was anything.
     pub(super) fn say_haves(&mut self, now: Duration) -> bool {
-        let Some(last) = self.haves.pop() else {
+        let list = self.list_haves();
+        let Some(message) = list.or_else(|| self.haves.pop().map(Message::Have)) else {
             return false;
         };
-        self.say(now, Message::Have(last));
+        self.say(now, message);
         true
+    }
+
+    /// Takes several of the pieces that were put off, as a list where the peer
+    /// knows such: a piece of many costs a byte or two then, and nine as a
+    /// message of its own.
+    fn list_haves(&mut self) -> Option<Message> {
+        let id = self.turns.number.filter(|_| self.turns.gives)?;
+        if self.haves.len() < 2 {
+            return None;
+        }
+        let count = self.haves.len().min(turn::PIECES_MOST);
+        let mut pieces: Vec<PieceIndex> = self.haves.drain(..count).collect();
+        pieces.sort_unstable();
+        pieces.dedup();
+        let payload = turn::Message::Pieces { pieces }.write();
+        Some(Message::Extended { id, payload })
     }
 
     /// Takes what is to be handed to the driver.

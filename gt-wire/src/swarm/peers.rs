@@ -55,6 +55,8 @@ struct Entry {
     /// The net of the peer that told of it (BEP 11).
     teller: Option<IpAddr>,
     state: State,
+    /// When it was last called.
+    called: Duration,
     failures: u32,
     next: Duration,
 }
@@ -120,6 +122,7 @@ impl Book {
             source,
             teller,
             state: State::Waiting,
+            called: Duration::ZERO,
             failures: 0,
             next: now,
         };
@@ -189,7 +192,9 @@ impl Book {
             .map(|(addr, _)| *addr)
             .collect();
         let addr = self.best(&fair).unwrap_or(fair[chance.below(fair.len())]);
-        self.entries.get_mut(&addr)?.state = State::Asked;
+        let entry = self.entries.get_mut(&addr)?;
+        entry.state = State::Asked;
+        entry.called = now;
         Some(addr)
     }
 
@@ -224,6 +229,7 @@ impl Book {
         match self.entries.get_mut(&addr) {
             Some(entry) if entry.state != State::Linked && !self.banned.contains(&addr) => {
                 entry.state = State::Asked;
+                entry.called = now;
                 true
             }
             _ => false,
@@ -260,6 +266,12 @@ impl Book {
             .filter(|e| e.state == State::Waiting)
             .map(|e| e.next)
             .min()
+    }
+
+    /// Returns when an address was called that is being called.
+    pub(super) fn called(&self, addr: SocketAddr) -> Option<Duration> {
+        let entry = self.entries.get(&addr)?;
+        (entry.state == State::Asked).then_some(entry.called)
     }
 
     /// Notes a connection that stands, and tells whether there is room for

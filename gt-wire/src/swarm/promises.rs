@@ -40,6 +40,12 @@ const KEPT: Duration = Duration::from_millis(500);
 /// The most pieces that are promised at a time.
 const MOST: usize = 64;
 
+/// The most peers that one piece is promised to: what comes first is else taken
+/// by many of the first who has it, and they wait for its uplink while their own
+/// are idle (N = 100, 25 ms, v2, one step before: 0.925 of six, without it 0.923
+/// of three).
+const TOLD: usize = 8;
+
 /// What was promised to whom.
 #[derive(Debug, Default)]
 pub(super) struct Promises {
@@ -99,6 +105,7 @@ impl Promises {
     ) -> impl Iterator<Item = (&'a PieceIndex, &'a Promise)> {
         self.pieces.iter().filter(|(piece, promise)| {
             promise.until.is_some()
+                && promise.told.len() < TOLD
                 && link.shown.is_none()
                 && !link.peer.have().has(piece.0)
                 && !link.soon.contains(*piece)

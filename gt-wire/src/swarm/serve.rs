@@ -72,7 +72,7 @@ impl Server {
 
     /// Gives a link a place at the end for the piece it asks for first, or
     /// takes its place away if it asks for nothing.
-    fn line_up(&mut self, link: &mut Link) {
+    pub(super) fn line_up(&mut self, link: &mut Link) {
         if let Some(ticket) = link.ticket.take() {
             self.ready.remove(&(ticket, link.conn));
         }
@@ -178,12 +178,17 @@ impl Swarm {
         });
         let block = self.block_time();
         let shared = (block * fed.len().max(1) as u32).min(PAUSE_MOST);
+        let mut order = self.server.ready.iter();
+        let next = order.find(|(_, conn)| !fed.contains(conn)).copied();
         let mut flows = false;
         for conn in &fed {
             if flows {
                 break;
             }
-            flows = self.feed_one(*conn, shared);
+            // Its next piece is not older than what others wait for.
+            let ticket = self.links.get(conn).and_then(|link| link.ticket);
+            let is_late = ticket.zip(next).is_some_and(|(own, next)| own > next.0);
+            flows = self.feed_one(*conn, shared, !is_late);
         }
         // Nothing at all went out for the time of a block: all of them wait
         // for answers, and there is room for one more.
@@ -197,7 +202,7 @@ impl Swarm {
                 break;
             };
             fed.push(conn);
-            flows = self.feed_one(conn, shared);
+            flows = self.feed_one(conn, shared, true);
         }
         self.server.fed = fed;
         if !self.server.ready.is_empty() {
@@ -205,9 +210,12 @@ impl Swarm {
         }
     }
 
-    /// Feeds one connection; tells whether it is busy with that.
-    fn feed_one(&mut self, conn: ConnId, pause: Duration) -> bool {
-        self.top_up(conn, self.window());
+    /// Looks after one connection, and gives it more if that is its due; tells
+    /// whether it is busy with what it has.
+    fn feed_one(&mut self, conn: ConnId, pause: Duration, more: bool) -> bool {
+        if more {
+            self.top_up(conn, self.window());
+        }
         let long = self.turns.is_long();
         self.links.get(&conn).is_some_and(|link| {
             link.queued + link.reading >= ENOUGH

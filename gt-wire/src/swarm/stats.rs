@@ -46,8 +46,14 @@ impl Rate {
 
     /// Returns bytes a second.
     pub(super) fn value(&self, now: Duration) -> f64 {
+        self.value_over(now, YOUNGEST)
+    }
+
+    /// Returns bytes a second, of at least so many seconds: what went into
+    /// buffers at first is no rate.
+    pub(super) fn value_over(&self, now: Duration, least: f64) -> f64 {
         let age = now.saturating_sub(self.since.unwrap_or(now)).as_secs_f64();
-        self.faded(now) / (self.memory * (1.0 - (-age.max(YOUNGEST) / self.memory).exp()))
+        self.faded(now) / (self.memory * (1.0 - (-age.max(least) / self.memory).exp()))
     }
 
     fn faded(&self, now: Duration) -> f64 {

@@ -58,12 +58,22 @@ impl Swarm {
             return;
         };
         let Some(id) = link.turns.number else { return };
-        let bytes = blocks.iter().map(|block| block.length).sum();
-        let payload = turn::Message::Take { bytes }.write();
-        self.say(conn, Message::Extended { id, payload });
         let piece = blocks.first().map(|block| block.piece);
-        for block in blocks {
-            self.say(conn, Message::Request(block));
+        let is_whole = |piece: &PieceIndex| {
+            self.torrent
+                .as_ref()
+                .is_some_and(|t| t.geometry.blocks(*piece).eq(blocks.iter().copied()))
+        };
+        if let Some(piece) = piece.filter(is_whole).filter(|_| link.turns.gives) {
+            let payload = turn::Message::Whole { piece }.write();
+            self.say(conn, Message::Extended { id, payload });
+        } else {
+            let bytes = blocks.iter().map(|block| block.length).sum();
+            let payload = turn::Message::Take { bytes }.write();
+            self.say(conn, Message::Extended { id, payload });
+            for block in blocks {
+                self.say(conn, Message::Request(block));
+            }
         }
         self.wait_for(conn);
         if let Some(piece) = piece {
@@ -91,7 +101,7 @@ impl Swarm {
         let (bytes, offered, promised) = match grant {
             turn::Message::Grant { bytes, piece } => (bytes, piece, None),
             turn::Message::Promise { bytes, piece } => (bytes, None, Some(piece)),
-            turn::Message::Take { .. } | turn::Message::Proof { .. } => return Vec::new(),
+            _ => return Vec::new(),
         };
         let most = bytes.min(turn::MOST).div_ceil(BLOCK) as usize;
         let Some(link) = self.links.get(&conn) else {

@@ -106,7 +106,7 @@ impl Swarm {
         self.grant_turns();
     }
 
-    fn has_piece(&mut self, conn: ConnId, piece: PieceIndex) {
+    pub(super) fn has_piece(&mut self, conn: ConnId, piece: PieceIndex) {
         let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
             return;
         };

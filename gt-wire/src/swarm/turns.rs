@@ -3,6 +3,7 @@
 //! question of [`depth`].
 
 mod depth;
+mod gifts;
 mod ledger;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::message::Message;
 use crate::turn;
 
 use depth::START_MOST;
+use ledger::Grant;
 
 pub(super) use depth::Turns;
 pub(super) use ledger::Ledger;
@@ -167,7 +169,11 @@ impl Swarm {
             return;
         };
         let Some(id) = link.turns.number else { return };
-        link.turns.granted.push_back((now, piece));
+        link.turns.granted.push_back(Grant {
+            at: now,
+            piece,
+            gift: false,
+        });
         link.turns.active = now;
         self.turns.open += 1;
         let soon = match (&mut self.torrent, piece) {
@@ -199,6 +205,10 @@ impl Swarm {
                 self.take_turn(conn, grant);
             }
             Some(turn::Message::Take { bytes }) => self.was_taken(conn, bytes),
+            Some(turn::Message::Whole { piece }) => self.was_taken_whole(conn, piece),
+            Some(turn::Message::Gift { piece }) => self.take_gift(conn, piece),
+            Some(turn::Message::Pieces { pieces }) => self.hear_list(conn, pieces),
+            Some(turn::Message::Layers) => self.hear_layers(conn),
             Some(turn::Message::Proof { piece, hashes }) => self.hear_proof(conn, piece, &hashes),
             None => {}
         }
@@ -213,7 +223,7 @@ impl Swarm {
             return;
         };
         // An answer to a grant that was withdrawn: its requests are refused.
-        let Some((at, piece)) = link.turns.granted.pop_front() else {
+        let Some(Grant { at, piece, gift }) = link.turns.granted.pop_front() else {
             return;
         };
         let delay = now.saturating_sub(at);
@@ -221,6 +231,9 @@ impl Swarm {
         link.turns.delay = Some(least);
         link.turns.deaf = 0;
         link.turns.active = now;
+        if let Some(piece) = piece.filter(|_| gift) {
+            return self.gift_answered(conn, piece, bytes > 0);
+        }
         let bytes = bytes.min(most);
         if bytes > 0 {
             link.turns.taken.push_back(bytes);
@@ -280,16 +293,21 @@ impl Swarm {
         let mut lost = Vec::new();
         for link in self.links.values_mut() {
             let ledger = &mut link.turns;
-            while let Some((at, piece)) = ledger.granted.front().copied() {
-                if at + ANSWER > now {
-                    next = next.min(at + ANSWER);
+            while let Some(grant) = ledger.granted.front().copied() {
+                if grant.at + ANSWER > now {
+                    next = next.min(grant.at + ANSWER);
                     break;
                 }
                 ledger.granted.pop_front();
                 ledger.deaf += 1;
                 ledger.rest = now + ANSWER * 2_u32.pow(ledger.deaf.min(5));
+                if grant.gift {
+                    // It goes out all the same; that nobody takes it is seen
+                    // where it is not passed on.
+                    continue;
+                }
                 withdrawn += 1;
-                lost.extend(piece.map(|piece| (link.conn, piece)));
+                lost.extend(grant.piece.map(|piece| (link.conn, piece)));
             }
             if ledger.allowance > 0 {
                 if ledger.active + ANSWER > now {

@@ -110,6 +110,20 @@ fn one_to_one_fills_the_link() {
     }
 }
 
+/// An origin leaves layers to a crowd to tell; one who is alone has nobody else.
+#[test]
+fn a_long_layer_is_told_to_few() {
+    let matter = v2(&[4096 * 4 * BLOCK], 4 * BLOCK);
+    for (seed, leechers) in [(40, 1), (41, 4), (42, 8)] {
+        let mut world = crowd(seed, &matter, leechers, 800.0 * MBIT);
+        let done = world.run(Duration::from_secs(60), everybody_done);
+        assert!(done, "seed {seed}: {}", report(&world));
+        let bound = matter.length() as f64 / (800.0 * MBIT);
+        let took = world.now.as_secs_f64();
+        assert!(took < 1.5 * bound, "seed {seed}: {took} s, of {bound}");
+    }
+}
+
 #[test]
 fn one_to_one_fills_the_link_with_pieces_of_any_length() {
     for (n, piece) in [16, 64, 256].into_iter().enumerate() {

@@ -11,6 +11,7 @@
 mod crowd;
 mod described;
 mod garbage;
+mod gifts;
 mod hands;
 mod liars;
 mod promised;

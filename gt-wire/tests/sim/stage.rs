@@ -30,11 +30,22 @@ struct Ear {
     hello: usize,
     /// The swarm's number for turns.
     number: u8,
+    /// Whether it has turns from the handshake on.
+    gives: bool,
+    /// Gifts without an answer.
+    gifts: VecDeque<PieceIndex>,
     /// Grants without an answer.
     grants: VecDeque<(u32, Option<PieceIndex>)>,
     /// Hashes that it was told, and how many grants it had before.
     proofs: Vec<(PieceIndex, Bytes, usize)>,
     messages: Vec<Message>,
+}
+
+impl Ear {
+    /// Its number for turns.
+    fn turn(&self) -> u8 {
+        if self.gives { turn::NUMBER } else { TURN }
+    }
 }
 
 pub struct Stage {
@@ -79,12 +90,26 @@ impl Stage {
         }
     }
 
-    /// A peer comes that takes turns, or one of another kind.
+    /// A peer comes that takes turns once it has said so, or one of another kind.
     pub fn join(&mut self, conn: ConnId, turns: bool) {
+        self.shake(conn, Abilities::OURS.without_turns());
+        let mut said = Extensions::default();
+        if turns {
+            said.numbers.insert(turn::NAME.into(), TURN);
+        }
+        let payload = said.write();
+        self.say(conn, Message::Extended { id: 0, payload });
+    }
+
+    /// A peer comes and says its handshake, and nothing else yet.
+    pub fn shake(&mut self, conn: ConnId, abilities: Abilities) {
+        let gives = abilities.turns();
         let ear = Ear {
+            gives,
+            gifts: VecDeque::new(),
             heard: Decoder::new(self.matter.known.pieces()),
             hello: HANDSHAKE,
-            number: 0,
+            number: turn::NUMBER,
             grants: VecDeque::new(),
             proofs: Vec::new(),
             messages: Vec::new(),
@@ -97,17 +122,11 @@ impl Stage {
             outgoing: false,
         });
         let shake = Handshake {
-            abilities: Abilities::OURS,
+            abilities,
             info_hash: INFO,
             peer_id: PeerId([n + 1; 20]),
         };
         self.hear(conn, Bytes::copy_from_slice(&shake.encode()));
-        let mut said = Extensions::default();
-        if turns {
-            said.numbers.insert(turn::NAME.into(), TURN);
-        }
-        let payload = said.write();
-        self.say(conn, Message::Extended { id: 0, payload });
     }
 
     fn hear(&mut self, conn: ConnId, bytes: Bytes) {
@@ -173,19 +192,27 @@ impl Stage {
                     ear.number = said.number(turn::NAME).unwrap();
                     assert_eq!(said.queue, Some(QUEUE as u32));
                 }
-                Message::Extended { id: TURN, payload } => match turn::Message::read(payload) {
-                    Some(turn::Message::Grant { bytes, piece }) => {
-                        ear.grants.push_back((bytes, piece));
+                Message::Extended { id, payload } if *id == ear.turn() => {
+                    match turn::Message::read(payload) {
+                        Some(turn::Message::Grant { bytes, piece }) => {
+                            ear.grants.push_back((bytes, piece));
+                        }
+                        Some(turn::Message::Promise { bytes, piece }) => {
+                            ear.grants.push_back((bytes, Some(piece)));
+                        }
+                        Some(turn::Message::Proof { piece, hashes }) => {
+                            ear.proofs.push((piece, hashes, ear.grants.len()));
+                        }
+                        Some(turn::Message::Gift { piece }) if ear.gives => {
+                            ear.gifts.push_back(piece);
+                        }
+                        Some(turn::Message::Layers | turn::Message::Pieces { .. }) if ear.gives => {
+                        }
+                        Some(turn::Message::Whole { .. }) if ear.gives => {}
+                        Some(turn::Message::Take { .. }) => {}
+                        other => panic!("{other:?}"),
                     }
-                    Some(turn::Message::Promise { bytes, piece }) => {
-                        ear.grants.push_back((bytes, Some(piece)));
-                    }
-                    Some(turn::Message::Proof { piece, hashes }) => {
-                        ear.proofs.push((piece, hashes, ear.grants.len()));
-                    }
-                    Some(turn::Message::Take { .. }) => {}
-                    other => panic!("{other:?}"),
-                },
+                }
                 _ => {}
             }
             ear.messages.push(message);
@@ -195,6 +222,29 @@ impl Stage {
     /// What a peer was granted and did not answer.
     pub fn grants(&self, conn: ConnId) -> &VecDeque<(u32, Option<PieceIndex>)> {
         &self.ears[&conn].grants
+    }
+
+    /// What a peer was given unasked and did not answer.
+    pub fn gifts(&self, conn: ConnId) -> &VecDeque<PieceIndex> {
+        &self.ears[&conn].gifts
+    }
+
+    /// Answers a peer's oldest gift; returns which piece it is.
+    pub fn answer(&mut self, conn: ConnId, bytes: u32) -> PieceIndex {
+        let gifts = &mut self.ears.get_mut(&conn).unwrap().gifts;
+        let piece = gifts.pop_front().unwrap();
+        self.turn(conn, &turn::Message::Take { bytes });
+        piece
+    }
+
+    /// What a peer was told about turns.
+    pub fn turns(&self, conn: ConnId) -> Vec<turn::Message> {
+        let ear = &self.ears[&conn];
+        let turns = ear.messages.iter().filter_map(|message| match message {
+            Message::Extended { id, payload } if *id == ear.turn() => turn::Message::read(payload),
+            _ => None,
+        });
+        turns.collect()
     }
 
     /// The hashes that a peer was told: of which piece, and how many grants it

@@ -191,6 +191,11 @@ fn tables() {
             p.latency = millis(25);
             p.v2 = true;
         }),
+        row("100 at 25 ms, v2, layers", 100, 0.92, 1.05, |p| {
+            p.v2 = true;
+            p.layers = true;
+            p.latency = millis(25);
+        }),
         row("100 at 50 ms, v2", 100, 0.77, 1.05, |p| {
             p.latency = millis(50);
             p.v2 = true;

@@ -1,5 +1,6 @@
 //! Hand-outs: which piece to whom, each once (SWARM.md, O1 to O3).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::Swarm;
@@ -18,6 +19,17 @@ const ASK: Duration = Duration::from_secs(1);
 /// passing them on (N = 100: 0.03 s less idleness in the first two seconds at
 /// 5 ms, 0.15 s in the first four at 25 ms).
 const COMING: Duration = Duration::from_millis(500);
+
+/// Of how many bytes of blocks one more byte of piece layers is told (N = 100,
+/// 25 ms, v2: 0.920 with this, 0.917 without; four seeds).
+const LAYERS_SHARE: u64 = 64;
+
+/// A crowd is so large that to tell it all layers would cost more than one byte
+/// of so many.
+const LAYERS_COST: u64 = 128;
+
+/// How many peers learn all piece layers of us at once; others learn of them.
+const INVITED: usize = 2;
 
 /// How long a peer that asked for a part may ask for nothing more.
 const REST: Duration = Duration::from_secs(2);
@@ -59,7 +71,16 @@ impl Swarm {
     ) -> Option<ConnId> {
         let mut best: Option<((u32, u64, u64), ConnId)> = None;
         let turn = self.turn_length();
-        let coming = self.links.values().any(|link| is_coming(link, self.now));
+        let here: Vec<IpAddr> = self
+            .links
+            .values()
+            .filter(|link| receives(link))
+            .map(|l| l.addr.ip())
+            .collect();
+        let coming = self
+            .links
+            .values()
+            .any(|link| is_coming(link, self.now) && !here.contains(&link.addr.ip()));
         for link in self.links.values() {
             if !receives(link)
                 || link.turns.rests(self.now)
@@ -129,7 +150,10 @@ impl Swarm {
             && hand.turns_left > 0
         {
             hand.turns_left -= 1;
-            self.grant(conn, Some(piece));
+            match self.may_give(conn, piece) {
+                true => self.give(conn, piece),
+                false => self.grant(conn, Some(piece)),
+            }
         }
     }
 
@@ -150,6 +174,42 @@ impl Swarm {
             None => {}
         }
         self.dispatch_go();
+    }
+
+    /// Tells whether a peer shall learn a piece layer of others if it can: we
+    /// send what nobody else has first, and with its first pieces what proves
+    /// them. All ask at the beginning, when each of our bytes is waited for by
+    /// all. Who asks again, since nobody else could tell, is told.
+    pub(in crate::swarm) fn keeps_layer(&mut self, conn: ConnId, bytes: u64) -> bool {
+        let proves = self.is_through() && self.has_takers();
+        let asked = self.dispatch.peers.get(&conn).is_some_and(|p| p.layers);
+        let taker = self.links.get(&conn).is_some_and(Link::takes_turns);
+        let length = self
+            .torrent
+            .as_ref()
+            .map_or(0, |t| t.geometry.piece_length());
+        let crowd = 32 * LAYERS_COST * self.links.len() as u64 > length;
+        if !self.dispatch.on || !crowd || !proves || !taker || asked {
+            return false;
+        }
+        let pieces = self.torrent.as_ref().map_or(0, |t| t.geometry.pieces());
+        let all = 32 * u64::from(pieces).next_power_of_two();
+        let room = INVITED as u64 * all + self.totals.uploaded / LAYERS_SHARE;
+        let keeps = self.dispatch.told + bytes > room;
+        if keeps {
+            self.dispatch.debt(conn).layers = true;
+        } else {
+            self.dispatch.told += bytes;
+        }
+        keeps
+    }
+
+    /// Tells whether one more peer may be told that it can learn piece layers
+    /// here.
+    pub(in crate::swarm) fn dispatch_may_tell(&mut self) -> bool {
+        let may = self.dispatch.on && self.dispatch.invited < INVITED;
+        self.dispatch.invited += usize::from(may);
+        may
     }
 
     pub(in crate::swarm) fn reclaim(&mut self) {
@@ -191,6 +251,8 @@ impl Swarm {
 /// Tells whether a peer is about to say who it is and what it takes.
 fn is_coming(link: &Link, now: Duration) -> bool {
     let shaken = link.peer.handshake();
-    let told = link.extensions.is_some() || shaken.is_some_and(|h| !h.abilities.extended());
+    let told = link.takes_turns()
+        || link.extensions.is_some()
+        || shaken.is_some_and(|h| !h.abilities.extended());
     !told && link.errands.is_none() && link.opened + COMING > now
 }

@@ -14,9 +14,15 @@ use crate::turn;
 pub(in crate::swarm) struct Ledger {
     /// The peer's number for the extension, once it has said.
     pub(in crate::swarm) number: Option<u8>,
-    /// Grants without an answer: when, and which piece was offered.
-    pub(super) granted: VecDeque<(Duration, Option<PieceIndex>)>,
-    /// Bytes of each answered turn that were not served yet.
+    /// Whether it knows gifts, takes of whole pieces and lists of pieces.
+    pub(in crate::swarm) gives: bool,
+    /// Whether it refused a gift, and is asked before it is given anything.
+    pub(super) choosy: bool,
+    /// Gifts of its that we refused.
+    pub(super) refused: u32,
+    /// Grants without an answer, in order.
+    pub(super) granted: VecDeque<Grant>,
+    /// Bytes of each answered turn, and of each gift, that were not served yet.
     pub(super) taken: VecDeque<u32>,
     /// Bytes that it may still ask for.
     pub(in crate::swarm) allowance: u32,
@@ -37,6 +43,16 @@ pub(in crate::swarm) struct Ledger {
     pub(in crate::swarm) delay: Option<Duration>,
 }
 
+/// A grant without an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grant {
+    pub(super) at: Duration,
+    /// Which piece was offered.
+    pub(super) piece: Option<PieceIndex>,
+    /// Whether its blocks go out already.
+    pub(super) gift: bool,
+}
+
 impl Ledger {
     /// Tells whether the peer is left alone after a pass or silence.
     pub(in crate::swarm) fn rests(&self, now: Duration) -> bool {
@@ -44,12 +60,13 @@ impl Ledger {
     }
 
     pub(super) fn open(&self) -> usize {
-        self.granted.len() + self.taken.len()
+        let asked = self.granted.iter().filter(|grant| !grant.gift);
+        asked.count() + self.taken.len()
     }
 
     /// Returns how many grants were out before a time, and are still.
     pub(super) fn granted_before(&self, time: Duration) -> usize {
-        let before = |(at, _): &&(Duration, _)| *at < time;
+        let before = |grant: &&Grant| grant.at < time;
         self.granted.iter().take_while(before).count()
     }
 
