@@ -39,13 +39,15 @@ impl Swarm {
     }
 
     /// Tells whether a piece may be given to a peer unasked: nobody has it whom
-    /// the peer might be fetching it of.
+    /// the peer might be fetching it of, or to ask would take so long that what
+    /// is left to do is done by then.
     pub(in crate::swarm) fn may_give(&self, conn: ConnId, piece: PieceIndex) -> bool {
         let Some(torrent) = &self.torrent else {
             return false;
         };
         let length = torrent.geometry.asked(piece).length;
-        let judges = torrent.picker.count(piece) == 0 && self.may_judge(conn, piece);
+        let new = torrent.picker.count(piece) == 0;
+        let judges = (new || self.turns.is_long()) && self.may_judge(conn, piece);
         self.links.get(&conn).is_some_and(|link| {
             judges
                 && link.turns.number.is_some()
