@@ -22,8 +22,13 @@ fn origin() -> Stage {
     Stage::new(PIECES, BLOCKS * BLOCK, true)
 }
 
+/// A newcomer by a long line.
 fn new() -> Abilities {
-    Abilities::OURS.with_nothing()
+    far().with_nothing()
+}
+
+fn far() -> Abilities {
+    Abilities::OURS.with_trip(Duration::from_millis(50))
 }
 
 fn blocks(stage: &Stage, conn: ConnId) -> usize {
@@ -49,7 +54,7 @@ fn who_has_nothing_is_given_pieces_at_its_handshake() {
 #[test]
 fn who_may_have_pieces_says_so_first() {
     let mut stage = origin();
-    stage.shake(CONN, Abilities::OURS);
+    stage.shake(CONN, far());
     assert!(stage.gifts(CONN).is_empty() && stage.reads.is_empty());
     stage.say(CONN, Message::HaveNone);
     assert!(!stage.gifts(CONN).is_empty());

@@ -40,14 +40,17 @@ impl Swarm {
 
     /// Tells whether a piece may be given to a peer unasked: nobody has it whom
     /// the peer might be fetching it of, or to ask would take so long that what
-    /// is left to do is done by then.
+    /// is left to do is done by then. Who is alone on a short line loses nothing
+    /// by being asked.
     pub(in crate::swarm) fn may_give(&self, conn: ConnId, piece: PieceIndex) -> bool {
         let Some(torrent) = &self.torrent else {
             return false;
         };
         let length = torrent.geometry.asked(piece).length;
         let new = torrent.picker.count(piece) == 0;
-        let judges = (new || self.turns.is_long()) && self.may_judge(conn, piece);
+        let long = self.turns.is_long();
+        let of_use = long || new && self.has_takers();
+        let judges = of_use && self.may_judge(conn, piece);
         self.links.get(&conn).is_some_and(|link| {
             judges
                 && link.turns.number.is_some()
