@@ -123,18 +123,20 @@ fn offer(stage: &mut Stage, piece: u32) {
 }
 
 fn give(stage: &mut Stage, piece: u32) {
-    let blocks: Vec<Block> = stage.matter.known.blocks(PieceIndex(piece)).collect();
+    let blocks = stage.matter.known.blocks(PieceIndex(piece));
+    send(stage, CONN, blocks.collect());
+}
+
+fn send(stage: &mut Stage, conn: ConnId, blocks: Vec<Block>) {
     for block in blocks {
         let data = stage.matter.read(block);
         let Block { piece, offset, .. } = block;
-        stage.say(
-            CONN,
-            Message::Piece {
-                piece,
-                offset,
-                data,
-            },
-        );
+        let message = Message::Piece {
+            piece,
+            offset,
+            data,
+        };
+        stage.say(conn, message);
     }
 }
 
@@ -208,18 +210,7 @@ fn a_gift_that_does_not_come_is_fetched_elsewhere() {
         if of_it(&asked) {
             break;
         }
-        for block in asked {
-            let data = stage.matter.read(block);
-            let Block { piece, offset, .. } = block;
-            stage.say(
-                OTHER,
-                Message::Piece {
-                    piece,
-                    offset,
-                    data,
-                },
-            );
-        }
+        send(&mut stage, OTHER, asked);
         hashed(&mut stage);
         stage.pass(Duration::from_millis(100));
         waited += 1;
@@ -267,18 +258,30 @@ fn an_origin_tells_the_layer_to_few_of_a_crowd() {
     let matter = Matter::v2(&[4096 * 2 * BLOCK], 2 * BLOCK);
     let content = Content::whole(matter.known.clone());
     let mut stage = Stage::with(matter, content);
-    let invited = |stage: &Stage, conn| stage.turns(conn).contains(&turn::Message::Layers);
-    let mut all = 0;
-    for n in 1..=20 {
-        let conn = ConnId(n);
-        stage.shake(conn, new());
+    let hash = |stage: &mut Stage| {
         for piece in std::mem::take(&mut stage.hashing) {
             let result = Ok(stage.matter.digests(piece, false, true, |_| true));
             stage.handle(Input::PieceHashed { piece, result });
         }
-        all += usize::from(invited(&stage, conn));
+    };
+    for n in 1..=20 {
+        stage.shake(ConnId(n), new());
+        hash(&mut stage);
     }
-    assert!(all <= 2, "{all} were invited");
+    // The first was alone and is asked; what it leaves is given to the others.
+    while let Some((_, Some(piece))) = stage.grants(CONN).front().copied() {
+        stage.take(CONN, piece, 0, 2 * BLOCK as u32);
+        stage.serve();
+        hash(&mut stage);
+    }
+    let given = |n: &u64| !stage.gifts(ConnId(*n)).is_empty();
+    assert!(
+        (1..=20).filter(given).count() > 2,
+        "few were given anything"
+    );
+    let invited = |n: &u64| stage.turns(ConnId(*n)).contains(&turn::Message::Layers);
+    let all = (1..=20).filter(invited).count();
+    assert!((1..=2).contains(&all), "{all} were invited");
 }
 
 /// A list of pieces says as much as so many messages, and no piece that is not
