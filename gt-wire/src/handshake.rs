@@ -98,11 +98,12 @@ impl Abilities {
     }
 
     /// Returns how long the sender's call took to be answered, so that who was
-    /// called knows the length of the line before its first word; `None` where
-    /// that is short or not said.
+    /// called knows the length of the line before its first word: at least so
+    /// long, and no step longer. Who was called itself says zero; `None` where
+    /// the sender has no turns.
     pub fn trip(&self) -> Option<Duration> {
         let steps = u32::from(self.0[4] >> 2);
-        (self.turns() && steps > 0).then(|| TRIP_STEP * steps)
+        self.turns().then(|| TRIP_STEP * steps)
     }
 
     /// Turns from the handshake on: [`gt_turn`](crate::turn) has the number
@@ -213,11 +214,10 @@ mod tests {
         assert!(ours.extended() && ours.fast() && ours.v2() && !ours.dht());
         assert!(ours.turns() && !ours.has_nothing());
         assert!(ours.with_nothing().has_nothing());
-        assert_eq!(ours.trip(), None);
         let millis = Duration::from_millis;
-        for (trip, told) in [(0, None), (3, None), (50, Some(48)), (9000, Some(252))] {
+        for (trip, told) in [(0, 0), (3, 0), (50, 48), (9000, 252)] {
             let bits = ours.with_nothing().with_trip(millis(trip));
-            assert_eq!(bits.trip(), told.map(millis), "{trip} ms");
+            assert_eq!(bits.trip(), Some(millis(told)), "{trip} ms");
             assert!(bits.has_nothing() && bits.without_turns().trip().is_none());
         }
         let stock = ours.with_nothing().without_turns();

@@ -161,7 +161,7 @@ impl Swarm {
         if outgoing {
             // It answered ours: a round trip.
             let trip = self.now.saturating_sub(self.links[&conn].opened);
-            self.turns.note_trip(trip);
+            self.note_trip(conn, trip);
         } else {
             self.shake(conn, handshake.info_hash);
         }
@@ -172,7 +172,7 @@ impl Swarm {
         self.show_pieces(conn);
         if handshake.abilities.turns() && self.options.turns && self.torrent.is_some() {
             if let Some(trip) = handshake.abilities.trip().filter(|_| !outgoing) {
-                self.turns.hear_trip(trip);
+                self.note_trip(conn, trip);
             }
             self.begin_turns(conn);
         }

@@ -114,10 +114,9 @@ impl Swarm {
         link.counted = true;
         torrent.picker.more(piece.0);
         link.last_have = self.now;
-        if link.soon.remove(&piece) {
-            // What it promised and then refused, it has after all.
-            link.refused.remove(&piece);
-        }
+        // What it promised and then refused, it has after all.
+        link.soon.remove(&piece);
+        link.refused.remove(&piece);
         if torrent.lacks(piece.0) {
             link.useful += 1;
             if link.useful == 1 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gt_vfs::content::BLOCK;
 use gt_wire::message::Message;
 use gt_wire::swarm::{ConnId, Input};
-use gt_wire::{Block, PieceIndex};
+use gt_wire::{Block, PieceIndex, turn};
 
 use crate::stage::Stage;
 
@@ -159,4 +159,38 @@ fn requests_that_wait_can_be_taken_back() {
     hashed(&mut stage, true);
     stage.serve();
     assert_eq!(pieces(&stage, TAKER, piece), BLOCKS - 1);
+}
+
+#[test]
+fn what_a_giver_refused_and_then_has_is_asked_of_it_again() {
+    let mut stage = Stage::new(4, BLOCKS * BLOCK, false);
+    stage.join(GIVER, true);
+    stage.say(GIVER, Message::HaveNone);
+    let first = PieceIndex(0);
+    stage.say(GIVER, Message::Have(first));
+    let grant = |piece| turn::Message::Promise {
+        bytes: LENGTH,
+        piece,
+    };
+    // It promised the next one, and it does not come in time.
+    let second = PieceIndex(1);
+    stage.turn(GIVER, &grant(second));
+    stage.turn(GIVER, &grant(second));
+    let mut asked = stage.asked(GIVER);
+    let of_it = |block: &&Block| block.piece == second;
+    assert_eq!(asked.iter().filter(of_it).count(), BLOCKS);
+    asked.retain(|block| block.piece == second);
+    for block in asked {
+        stage.say(GIVER, Message::Reject(block));
+    }
+    stage.turn(GIVER, &grant(second));
+    assert!(!stage.asked(GIVER).iter().any(|b| of_it(&b)), "not yet");
+    stage.say(GIVER, Message::Have(second));
+    let grant = turn::Message::Grant {
+        bytes: LENGTH,
+        piece: None,
+    };
+    stage.turn(GIVER, &grant);
+    let asked = stage.asked(GIVER);
+    assert_eq!(asked.iter().filter(of_it).count(), BLOCKS);
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use gt_vfs::content::BLOCK;
 
 use crate::swarm::Swarm;
+use crate::swarm::input::ConnId;
 use crate::swarm::ramp::WINDOW;
 use crate::swarm::stats::Rate;
 
@@ -101,7 +102,7 @@ pub(in crate::swarm) struct Turns {
     up: Rate,
     peak: f64,
     pub(super) delay: Duration,
-    /// The shortest answer to a handshake, where words wait for least.
+    /// The usual time to the answer of a handshake.
     trip: Option<Duration>,
     pub(super) depth: usize,
     /// Turns beyond the law, for the sake of those whose answers are late.
@@ -153,38 +154,21 @@ impl Turns {
     }
 
     /// Tells whether the line is so long that a connection that starts up
-    /// leaves it idle.
+    /// leaves it idle. A line on which words wait for what was sent before is no
+    /// long one: handshakes were answered before anything was.
     pub(in crate::swarm) fn is_long(&self) -> bool {
-        self.delay > LONG
+        self.delay > LONG && self.trip.is_none_or(|trip| trip > LONG)
     }
 
-    /// Tells whether it is the way that is long, and not that words wait for a
-    /// busy line: handshakes were answered before anything was.
-    fn is_far(&self) -> bool {
-        self.is_long() && self.trip.is_none_or(|trip| trip > LONG)
-    }
-
-    /// Notes how long a handshake took to be answered: that is the delay for as
+    /// Notes how long handshakes take to be answered: that is the delay for as
     /// long as no turn has told a better one.
-    pub(in crate::swarm) fn note_trip(&mut self, trip: Duration) {
-        self.trip = Some(self.trip.map_or(trip, |least| least.min(trip)));
+    fn note_trip(&mut self, trip: Duration) {
+        self.trip = Some(trip);
         if self.delay.is_zero() {
-            self.begin_with(trip);
-        }
-    }
-
-    /// Takes a caller's word for the length of the line, until something better
-    /// is known.
-    pub(in crate::swarm) fn hear_trip(&mut self, trip: Duration) {
-        if self.delay.is_zero() {
-            self.begin_with(trip);
-        }
-    }
-
-    fn begin_with(&mut self, trip: Duration) {
-        self.delay = trip;
-        if self.peak == 0.0 && self.is_long() {
-            self.depth = FIRST_LONG;
+            self.delay = trip;
+            if self.peak == 0.0 && self.is_long() {
+                self.depth = FIRST_LONG;
+            }
         }
     }
 
@@ -215,6 +199,14 @@ impl Turns {
         }
         self.flowed = now;
     }
+}
+
+/// Returns the one in the middle.
+fn middle(times: impl Iterator<Item = Duration>) -> Option<Duration> {
+    let mut times: Vec<Duration> = times.collect();
+    let middle = times.len() / 2;
+    let found = middle < times.len();
+    found.then(|| *times.select_nth_unstable(middle).1)
 }
 
 /// Returns how many round trips a piece takes, the question for it among them,
@@ -286,6 +278,17 @@ impl Swarm {
         }
     }
 
+    /// Notes how long a peer's handshake took to be answered, or how long it
+    /// says that its call did.
+    pub(in crate::swarm) fn note_trip(&mut self, conn: ConnId, trip: Duration) {
+        if let Some(link) = self.links.get_mut(&conn) {
+            link.turns.trip = Some(trip);
+        }
+        if self.turns.trip.is_none() {
+            self.turns.note_trip(trip);
+        }
+    }
+
     /// Looks at rate and delay anew, now and then.
     pub(in crate::swarm) fn measure_turns(&mut self) {
         let now = self.now;
@@ -301,15 +304,16 @@ impl Swarm {
             false => self.turns.up.value(now),
         };
         self.turns.peak = rate.max(self.turns.peak * 0.99);
-        let mut delays: Vec<Duration> = self.links.values().filter_map(|l| l.turns.delay).collect();
-        if delays.is_empty() {
-            return;
+        if let Some(trip) = middle(self.links.values().filter_map(|l| l.turns.trip)) {
+            self.turns.note_trip(trip);
         }
-        let middle = delays.len() / 2;
-        self.turns.delay = *delays.select_nth_unstable(middle).1;
+        let Some(delay) = middle(self.links.values().filter_map(|l| l.turns.delay)) else {
+            return;
+        };
+        self.turns.delay = delay;
         let piece = f64::from(self.turn_length());
         if self.turns.peak > 0.0 {
-            let is_long = self.turns.is_far();
+            let is_long = self.turns.is_long();
             self.turns.depth = depth(self.turns.delay, is_long, self.turns.peak, piece);
         }
     }
@@ -341,13 +345,23 @@ mod tests {
         let millis = Duration::from_millis;
         let mut turns = Turns::new();
         turns.delay = millis(60);
-        assert!(turns.is_far(), "as far as is known");
+        assert!(turns.is_long(), "as far as is known");
         turns.note_trip(millis(50));
-        assert!(turns.is_far());
+        assert!(turns.is_long());
         turns.note_trip(millis(10));
+        assert!(!turns.is_long(), "words wait for it");
+        assert_eq!(turns.delay, millis(60));
         turns.note_trip(millis(50));
-        assert!(turns.is_long() && !turns.is_far(), "words wait for it");
         turns.delay = millis(10);
-        assert!(!turns.is_far());
+        assert!(!turns.is_long());
+    }
+
+    #[test]
+    fn the_middle_of_some_times() {
+        let millis = |times: &[u64]| middle(times.iter().copied().map(Duration::from_millis));
+        assert_eq!(millis(&[]), None);
+        assert_eq!(millis(&[7]), Some(Duration::from_millis(7)));
+        assert_eq!(millis(&[9, 1, 5]), Some(Duration::from_millis(5)));
+        assert_eq!(millis(&[90, 80, 1, 80]), Some(Duration::from_millis(80)));
     }
 }

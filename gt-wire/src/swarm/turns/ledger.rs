@@ -41,6 +41,9 @@ pub(in crate::swarm) struct Ledger {
     pub(super) deaf: u32,
     /// Shortest time from a grant to its answer.
     pub(in crate::swarm) delay: Option<Duration>,
+    /// How long the handshake took to be answered, or the call by the caller's
+    /// word.
+    pub(super) trip: Option<Duration>,
 }
 
 /// A grant without an answer.
