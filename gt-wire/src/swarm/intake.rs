@@ -18,10 +18,10 @@ use super::stats::Rate;
 const MEMORY: f64 = 0.1;
 
 /// For how long what was asked for may come in, beside round trips (downlinks
-/// as uplinks, 5 ms, 100 peers: 0.83 without a bound, 0.844 with 0.23 s in all,
-/// 0.84 to 0.87 with 0.16 to 0.19). It needs more turns at the givers: without
-/// them a bound of 0.05 s makes it 0.71, and 8 peers 0.69.
-const AHEAD: f64 = 0.15;
+/// as uplinks, 5 ms, two seeds, 100 peers: 0.803; 0.779 with 0.15 s, 0.815 with
+/// 0.1 s; 8 peers: 0.938, 0.938 and 0.921). It needs more turns at the givers:
+/// without them a bound of 0.05 s makes it 0.71, and 8 peers 0.69.
+const AHEAD: f64 = 0.12;
 
 /// How many round trips that are.
 const TRIPS: f64 = 3.0;

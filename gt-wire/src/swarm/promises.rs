@@ -28,11 +28,12 @@ use crate::geometry::{Block, PieceIndex};
 /// (N = 100, 5 ms: 0.946 of the bound without promises, 0.950 with these).
 const EARLY: u32 = 3;
 
-/// From this round trip on nothing is promised: a piece comes in bursts then,
-/// by connections that start up, and who waits for it is lost to others
-/// (25 ms: 0.889 without promises, 0.880 with them). While a crowd comes, round
-/// trips of short lines look longer than they are.
-const LONG: Duration = Duration::from_millis(40);
+/// From this time to an answer on nothing is promised by a line that is not
+/// long: words wait for a busy one, and while a crowd comes round trips look
+/// longer than they are. On long lines as many promises as are made to eight at
+/// most save a round trip (N = 100, v1, six seeds, 25 ms: 0.924 with them, 0.917
+/// without; 50 ms, two: 0.873 and 0.868).
+const BUSY: Duration = Duration::from_millis(40);
 
 /// How long requests wait for a piece that does not come.
 const KEPT: Duration = Duration::from_millis(500);
@@ -211,6 +212,7 @@ impl Swarm {
     /// within the time that asking for it takes.
     pub(super) fn promise(&mut self, piece: PieceIndex) {
         let trip = self.turns.delay();
+        let busy = trip > BUSY && !self.turns.is_long();
         let now = self.now;
         let Some(torrent) = &mut self.torrent else {
             return;
@@ -219,7 +221,7 @@ impl Swarm {
             torrent.promises.block_time = Some(pace);
         }
         if trip.is_zero()
-            || trip > LONG
+            || busy
             || self.options.slots == 0
             || self.stopped
             || torrent.failed

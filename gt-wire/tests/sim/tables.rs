@@ -167,6 +167,15 @@ fn tables() {
         row("100 stock 30", 100, 0.86, 1.05, |p| p.stock = 0.3),
         row("100 leaving", 100, 0.91, 1.05, |p| p.leave = true),
         row("100 at 25 ms", 100, 0.92, 1.05, |p| p.latency = millis(25)),
+        row("100 at 25 ms, 256 KiB", 100, 0.88, 1.05, |p| {
+            p.piece = 256 << 10;
+            p.latency = millis(25);
+        }),
+        row("100 at 25 ms, v2, 256 KiB", 100, 0.88, 1.05, |p| {
+            p.piece = 256 << 10;
+            p.latency = millis(25);
+            p.v2 = true;
+        }),
         row("100 at 50 ms", 100, 0.77, 1.05, |p| p.latency = millis(50)),
         row("8, v2", 8, 0.97, 1.05, |p| p.v2 = true),
         row("100, v2", 100, 0.95, 1.05, |p| p.v2 = true),
