@@ -5,19 +5,22 @@
 //! Partial files lie in `.gt-partial` of the same folder, under the same
 //! names, and move into place by one rename.
 
+mod partial;
+mod whole;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::memory::beyond_end;
-use crate::{ContentId, Entry, ReadAt, VPath, Verdict, Vfs, WriteAt};
+use crate::{Entry, ReadAt, VPath, Vfs, WriteAt};
+
+use partial::Partial;
+use whole::{Whole, nanoseconds};
 
 /// Where partial files lie.
 const PARTIAL: &[u8] = b".gt-partial";
@@ -55,6 +58,62 @@ impl Folder {
     /// Returns the folder's name.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Returns what [`list`](Vfs::list) tells of one file, without looking at
+    /// the others; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn entry(&self, path: &VPath) -> io::Result<Option<Entry>> {
+        let stat = self.parent(Place::Whole, path, false).and_then(|dir| {
+            Ok(rustix::fs::statat(
+                &dir,
+                path.name(),
+                AtFlags::SYMLINK_NOFOLLOW,
+            )?)
+        });
+        match stat {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                Ok(Some(entry_of(path.clone(), &stat)))
+            }
+            Ok(_) => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Puts a whole file back among the partial ones, where
+    /// [`create`](Vfs::create) finds its bytes; what was partial under its name
+    /// before gives way.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] where there is no such regular file, and
+    /// what else the file system says. The file is in one place or the other.
+    pub fn reopen(&self, path: &VPath) -> io::Result<()> {
+        if self.entry(path)?.is_none() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("expected a regular file at {path}"),
+            ));
+        }
+        let from = self.parent(Place::Whole, path, false)?;
+        let name = path.name();
+        let into = self.again(path, || {
+            let into = self.parent(Place::Partial, path, true)?;
+            rustix::fs::renameat(&from, name, &into, name)?;
+            Ok(into)
+        })?;
+        rustix::fs::fsync(&into)?;
+        rustix::fs::fsync(&from)?;
+        Ok(())
+    }
+
+    /// Returns where a whole file lies, for programs that want a path.
+    pub fn path_of(&self, path: &VPath) -> PathBuf {
+        path.components().fold(self.root.clone(), |at, c| {
+            at.join(std::ffi::OsStr::from_bytes(c))
+        })
     }
 
     /// Opens the folder that holds the last component, one step at a time.
@@ -144,15 +203,13 @@ impl Vfs for Folder {
         let dir = self.parent(Place::Whole, path, false)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = File::from(rustix::fs::openat(&dir, path.name(), flags, Mode::empty())?);
-        let meta = file.metadata()?;
-        if !meta.is_file() {
+        if !file.metadata()?.is_file() {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 format!("expected a regular file, got something else at {path}"),
             ));
         }
-        let (size, stamp) = (meta.len(), Stamp::of(&file)?);
-        Ok(Box::new(Whole { file, size, stamp }))
+        Ok(Box::new(Whole::new(file)?))
     }
 
     fn create(&self, path: &VPath, size: u64) -> io::Result<Box<dyn WriteAt>> {
@@ -234,259 +291,14 @@ fn entry_of(path: VPath, stat: &rustix::fs::Stat) -> Entry {
     }
 }
 
-/// Returns when a file was last written, unless that is centuries away.
-fn nanoseconds(stat: &rustix::fs::Stat) -> Option<i64> {
-    let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    stat.st_mtime.checked_mul(1_000_000_000)?.checked_add(nanos)
-}
-
-/// When a file was last written or otherwise changed, and its length.
-#[derive(PartialEq, Eq)]
-struct Stamp {
-    modified: Option<i64>,
-    size: i64,
-}
-
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let stat = rustix::fs::fstat(file)?;
-        Ok(Self {
-            modified: nanoseconds(&stat),
-            size: stat.st_size,
-        })
-    }
-}
-
-/// A whole file. It is read by those who know what it should hold, some of them
-/// for weeks: once somebody has written to it, no more is read than from one
-/// that was taken away. (A file that is replaced by another of its name goes on
-/// as it was, for whoever has it open.)
-struct Whole {
-    file: File,
-    size: u64,
-    stamp: Stamp,
-}
-
-impl ReadAt for Whole {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let read = read_inside(&self.file, self.size, offset, buf)?;
-        // Afterwards: what was read before a change is as good as ever.
-        if Stamp::of(&self.file)? != self.stamp {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "expected the file as it was when it was opened, \
-                 but somebody has written to it since",
-            ));
-        }
-        Ok(read)
-    }
-
-    fn lend(&self, _offset: u64, _length: usize) -> Option<Bytes> {
-        None
-    }
-
-    fn id(&self) -> Option<ContentId> {
-        None
-    }
-
-    fn modified(&self) -> io::Result<Option<i64>> {
-        Ok(self.stamp.modified)
-    }
-}
-
-struct Partial {
-    file: File,
-    size: u64,
-    path: VPath,
-    root: OwnedFd,
-    from: OwnedFd,
-    into: OwnedFd,
-}
-
-impl Partial {
-    /// Removes the folders of partial files that have become empty, from the
-    /// inside out; what is not empty, or is in use, stays.
-    fn tidy(&self) {
-        let mut steps: Vec<&[u8]> = std::iter::once(PARTIAL)
-            .chain(self.path.components())
-            .collect();
-        steps.pop();
-        while let Some(last) = steps.pop() {
-            let above = steps.iter().try_fold(None, |above: Option<OwnedFd>, step| {
-                let above = above.as_ref().unwrap_or(&self.root);
-                rustix::fs::openat(above, *step, dir_flags(), Mode::empty()).map(Some)
-            });
-            let Ok(above) = above else { return };
-            let above = above.as_ref().unwrap_or(&self.root);
-            if rustix::fs::unlinkat(above, last, AtFlags::REMOVEDIR).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// A file that is being closed, or has been, by the handle of who wrote it.
-struct Closing {
-    file: File,
-    size: u64,
-}
-
-impl ReadAt for Closing {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        read_inside(&self.file, self.size, offset, buf)
-    }
-
-    fn lend(&self, _offset: u64, _length: usize) -> Option<Bytes> {
-        None
-    }
-
-    fn id(&self) -> Option<ContentId> {
-        None
-    }
-
-    fn modified(&self) -> io::Result<Option<i64>> {
-        Ok(Stamp::of(&self.file)?.modified)
-    }
-}
-
-impl ReadAt for Partial {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        read_inside(&self.file, self.size, offset, buf)
-    }
-
-    fn lend(&self, _offset: u64, _length: usize) -> Option<Bytes> {
-        None
-    }
-
-    fn id(&self) -> Option<ContentId> {
-        None
-    }
-
-    fn modified(&self) -> io::Result<Option<i64>> {
-        Ok(Stamp::of(&self.file)?.modified)
-    }
-}
-
-impl WriteAt for Partial {
-    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        match offset.checked_add(data.len() as u64) {
-            Some(end) if end <= self.size => self.file.write_all_at(data, offset),
-            _ => Err(beyond_end(self.size, offset, data.len())),
-        }
-    }
-
-    // A file is read when it is whole.
-    fn verified(&self, _: u64, _: u64) {}
-
-    fn reader(&self) -> io::Result<Box<dyn ReadAt>> {
-        Ok(Box::new(Closing {
-            file: self.file.try_clone()?,
-            size: self.size,
-        }))
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn close(self: Box<Self>) -> io::Result<Verdict> {
-        self.file.sync_all()?;
-        let name = self.path.name();
-        rustix::fs::renameat(&self.from, name, &self.into, name)?;
-        // The new name must survive a loss of power as well.
-        rustix::fs::fsync(&self.into)?;
-        self.tidy();
-        Ok(Verdict::Accept)
-    }
-}
-
-/// Reads not further than the size that was promised, though the file may
-/// have been extended by others.
-fn read_inside(file: &File, size: u64, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-    let left = size.saturating_sub(offset);
-    let length = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
-    if length == 0 {
-        return Ok(0);
-    }
-    file.read_at(&mut buf[..length], offset)
-}
-
-impl Folder {
-    /// Returns what [`list`](Vfs::list) tells of one file, without looking at
-    /// the others; `None` where there is no such file.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn entry(&self, path: &VPath) -> io::Result<Option<Entry>> {
-        let stat = self.parent(Place::Whole, path, false).and_then(|dir| {
-            Ok(rustix::fs::statat(
-                &dir,
-                path.name(),
-                AtFlags::SYMLINK_NOFOLLOW,
-            )?)
-        });
-        match stat {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                Ok(Some(entry_of(path.clone(), &stat)))
-            }
-            Ok(_) => Ok(None),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Puts a whole file back among the partial ones, where
-    /// [`create`](Vfs::create) finds its bytes; what was partial under its name
-    /// before gives way.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::NotFound`] where there is no such regular file, and
-    /// what else the file system says. The file is in one place or the other.
-    pub fn reopen(&self, path: &VPath) -> io::Result<()> {
-        if self.entry(path)?.is_none() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("expected a regular file at {path}"),
-            ));
-        }
-        let from = self.parent(Place::Whole, path, false)?;
-        let name = path.name();
-        let into = self.again(path, || {
-            let into = self.parent(Place::Partial, path, true)?;
-            rustix::fs::renameat(&from, name, &into, name)?;
-            Ok(into)
-        })?;
-        rustix::fs::fsync(&into)?;
-        rustix::fs::fsync(&from)?;
-        Ok(())
-    }
-
-    /// Returns where a whole file lies, for programs that want a path.
-    pub fn path_of(&self, path: &VPath) -> PathBuf {
-        path.components().fold(self.root.clone(), |at, c| {
-            at.join(std::ffi::OsStr::from_bytes(c))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::os::unix::fs::FileExt as _;
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::Verdict;
     use crate::contract::{self, Subject};
 
     #[derive(Default)]
