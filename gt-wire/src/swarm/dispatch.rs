@@ -361,7 +361,8 @@ impl Swarm {
             if torrent.picker.count(piece) > 0 {
                 continue;
             }
-            if self.dispatch.hands.get(&piece).is_none_or(|h| h.to == conn) {
+            let holder = self.dispatch.hands.get(&piece).map(|hand| hand.to);
+            if holder.is_none_or(|to| to == conn || !self.links.contains_key(&to)) {
                 self.dispatch.settle(piece);
                 if unsent.insert(piece.0) {
                     self.dispatch.unsent.push(piece.0);

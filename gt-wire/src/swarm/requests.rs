@@ -49,7 +49,7 @@ const WRITING: usize = 32 << 20;
 const PARTIALS: usize = 1024;
 
 /// For how long a peer that gives turns is not asked for what it refused.
-const REFUSED: Duration = Duration::from_secs(10);
+const REFUSED: Duration = Duration::from_secs(2);
 
 /// Blocks that nobody asked for before a peer is thrown out.
 const UNASKED: u32 = 64;
@@ -384,8 +384,9 @@ impl Swarm {
         let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
             return;
         };
-        link.late.remove(&block);
-        if link.asks.remove(&block).is_none() {
+        // Answers come in order (BEP 6): first those to what is not wanted any
+        // more, be it asked for once more since.
+        if link.late.remove(&block) || link.asks.remove(&block).is_none() {
             return;
         }
         if link.may_be_asked(block.piece) || link.takes_turns() {

@@ -341,3 +341,33 @@ fn a_take_of_a_whole_piece_is_all_of_its_requests() {
     let refused = |m: &Message| matches!(m, Message::Reject(_));
     assert_eq!(stage.heard(CONN, refused), BLOCKS);
 }
+
+#[test]
+fn the_rest_of_a_refused_gift_is_not_what_is_asked_for_afterwards() {
+    let mut stage = taker(Matter::v1(PIECES * BLOCKS * BLOCK, BLOCKS * BLOCK));
+    let (other, piece) = (ConnId(9), PieceIndex(7));
+    stage.join(other, true);
+    stage.say(other, Message::HaveNone);
+    stage.say(other, Message::Have(piece));
+    let grant = turn::Message::Grant {
+        bytes: LENGTH,
+        piece: Some(piece),
+    };
+    stage.turn(other, &grant);
+    assert_eq!(stage.asked(other).len(), BLOCKS);
+    // It is on its way already, and then its giver leaves.
+    offer(&mut stage, 7);
+    assert_eq!(takes(&stage), [0]);
+    stage.handle(Input::Disconnected { conn: other });
+    stage.turn(CONN, &grant);
+    let whole = turn::Message::Whole { piece };
+    assert!(stage.turns(CONN).contains(&whole));
+    // The answer to the refusal comes after that.
+    let blocks: Vec<Block> = stage.matter.known.blocks(piece).collect();
+    for block in &blocks {
+        stage.say(CONN, Message::Reject(*block));
+    }
+    give(&mut stage, 7);
+    hashed(&mut stage);
+    assert_eq!(stage.done, [piece]);
+}

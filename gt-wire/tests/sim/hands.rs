@@ -2,7 +2,7 @@
 
 use gt_vfs::content::BLOCK;
 use gt_wire::message::Message;
-use gt_wire::swarm::ConnId;
+use gt_wire::swarm::{ConnId, Input};
 use gt_wire::{PieceIndex, turn};
 
 use crate::stage::{QUEUE, Stage};
@@ -80,4 +80,29 @@ fn the_turns_of_a_long_piece_come_together() {
     }
     stage.serve();
     assert_eq!(blocks(&stage), 4 * blocks_each);
+}
+
+/// Whoever it was handed to has left with it, and so has the next.
+#[test]
+fn what_has_left_with_all_who_had_it_is_handed_out_at_once() {
+    let mut stage = origin(BLOCK);
+    let (next, last) = (ConnId(2), ConnId(3));
+    for conn in [next, last] {
+        stage.join(conn, true);
+        stage.say(conn, Message::HaveNone);
+        stage.say(conn, Message::Interested);
+    }
+    let piece = answer(&mut stage, 0, BLOCK as u32);
+    stage.serve();
+    // It has given it on before it says that it has it.
+    stage.say(next, Message::Have(piece));
+    let handed = |stage: &Stage| {
+        let mut grants = stage.grants(last).iter();
+        grants.any(|(_, of)| *of == Some(piece))
+    };
+    for conn in [CONN, next] {
+        assert!(!handed(&stage), "somebody has it");
+        stage.handle(Input::Disconnected { conn });
+    }
+    assert!(handed(&stage), "{:?}", stage.grants(last));
 }

@@ -194,3 +194,28 @@ fn what_a_giver_refused_and_then_has_is_asked_of_it_again() {
     let asked = stage.asked(GIVER);
     assert_eq!(asked.iter().filter(of_it).count(), BLOCKS);
 }
+
+#[test]
+fn what_a_giver_refused_is_asked_of_it_again_after_a_while() {
+    let mut stage = Stage::new(4, BLOCKS * BLOCK, false);
+    stage.join(GIVER, true);
+    stage.say(GIVER, Message::HaveNone);
+    let piece = PieceIndex(2);
+    stage.say(GIVER, Message::Have(piece));
+    let grant = turn::Message::Grant {
+        bytes: LENGTH,
+        piece: Some(piece),
+    };
+    stage.turn(GIVER, &grant);
+    let asked = stage.asked(GIVER);
+    assert_eq!(asked.len(), BLOCKS);
+    for block in asked {
+        stage.say(GIVER, Message::Reject(block));
+    }
+    // Who offers what it refuses shall not keep the piece from others.
+    stage.turn(GIVER, &grant);
+    assert_eq!(stage.asked(GIVER).len(), 0);
+    stage.pass(Duration::from_secs(2));
+    stage.turn(GIVER, &grant);
+    assert_eq!(stage.asked(GIVER).len(), BLOCKS);
+}

@@ -291,7 +291,7 @@ fn tell(tale: &Tale) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_stalls_while_one_copy_is_left(tale in tale()) {
@@ -355,6 +355,31 @@ fn who_was_killed_while_it_closed_is_done_when_it_is_back() {
         }],
         end: None,
         sources: vec![Nature::Silent],
+        down: None,
+    };
+    tell(&tale).unwrap();
+}
+
+/// A peer that goes on offering what it refuses.
+#[test]
+fn nobody_asks_for_ever_where_it_is_refused() {
+    let tale = Tale {
+        seed: 10_055_054_369_668_444_446,
+        v2: false,
+        honest: 3,
+        pieces: 16,
+        piece: BLOCK,
+        latency: 28,
+        loss: 0,
+        hidden: 0,
+        stock: 0,
+        riders: 1,
+        leave: true,
+        mbits: vec![2.0; 7],
+        lies: vec![Nature::Empty],
+        mishaps: vec![],
+        end: None,
+        sources: vec![],
         down: None,
     };
     tell(&tale).unwrap();
