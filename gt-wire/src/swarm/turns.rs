@@ -28,6 +28,15 @@ pub(super) use ledger::Ledger;
 /// connection would have to start up.
 const REDRAWN: usize = 3;
 
+/// How many more peers are looked at for one that lags far behind those two. In
+/// a crowd of equals there is none; where half of all cannot be connected to,
+/// they can be served by the other half alone, and two draws at random meet one
+/// of them in three of four cases (two seeds: 0.873 with these, 0.726 without).
+const OTHERS: usize = 8;
+
+/// How far that is: such a share of the pieces that we have, and of all.
+const LAGS: (f64, f64) = (0.05, 1.0 / 32.0);
+
 /// How long a peer that passed is left alone, unless a piece comes in.
 const PASSED: Duration = Duration::from_millis(50);
 
@@ -91,6 +100,8 @@ impl Swarm {
             return;
         }
         let pieces = torrent.have.count() + torrent.promises.count();
+        let all = f64::from(torrent.have.len());
+        let far = ((LAGS.0 * f64::from(pieces) + LAGS.1 * all) as u32).max(2);
         let turn = self.turn_length();
         let (mut takers, mut ready, mut next) = (0, Vec::new(), Duration::MAX);
         for link in self.links.values() {
@@ -137,11 +148,18 @@ impl Swarm {
                 at
             };
             let (one, two) = (draw(), draw());
-            let at = if (ready[one].1, ready[one].2) <= (ready[two].1, ready[two].2) {
+            let mut at = if (ready[one].1, ready[one].2) <= (ready[two].1, ready[two].2) {
                 one
             } else {
                 two
             };
+            for _ in 0..OTHERS {
+                let other = self.chance.below(ready.len());
+                let (served, has) = (ready[other].1, ready[other].2.saturating_add(far));
+                if served <= ready[at].1 && has <= ready[at].2 {
+                    at = other;
+                }
+            }
             let (conn, open, ..) = ready[at];
             self.grant(conn, None);
             let again = match (&self.torrent, self.links.get(&conn)) {
