@@ -385,8 +385,10 @@ impl Swarm {
             return;
         };
         // Answers come in order (BEP 6): first those to what is not wanted any
-        // more, be it asked for once more since.
-        if link.late.remove(&block) || link.asks.remove(&block).is_none() {
+        // more, be it asked for once more since. Others than our own kind may
+        // not answer what was taken back.
+        let late = link.late.remove(&block) && link.takes_turns();
+        if late || link.asks.remove(&block).is_none() {
             return;
         }
         if link.may_be_asked(block.piece) || link.takes_turns() {
