@@ -30,9 +30,9 @@ const EARLY: u32 = 3;
 
 /// From this time to an answer on nothing is promised by a line that is not
 /// long: words wait for a busy one, and while a crowd comes round trips look
-/// longer than they are. On long lines as many promises as are made to eight at
-/// most save a round trip (N = 100, v1, six seeds, 25 ms: 0.924 with them, 0.917
-/// without; 50 ms, two: 0.873 and 0.868).
+/// longer than they are. On a long line a promise saves a round trip, if it binds
+/// few (N = 100, v1, six seeds, 25 ms: 0.924 with promises to eight, 0.917 with
+/// none; 50 ms, two seeds: 0.873 and 0.868).
 const BUSY: Duration = Duration::from_millis(40);
 
 /// How long requests wait for a piece that does not come.

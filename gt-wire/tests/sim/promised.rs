@@ -161,13 +161,18 @@ fn requests_that_wait_can_be_taken_back() {
     assert_eq!(pieces(&stage, TAKER, piece), BLOCKS - 1);
 }
 
-#[test]
-fn what_a_giver_refused_and_then_has_is_asked_of_it_again() {
+/// Nothing is here, and a giver of turns has one piece.
+fn giver(has: PieceIndex) -> Stage {
     let mut stage = Stage::new(4, BLOCKS * BLOCK, false);
     stage.join(GIVER, true);
     stage.say(GIVER, Message::HaveNone);
-    let first = PieceIndex(0);
-    stage.say(GIVER, Message::Have(first));
+    stage.say(GIVER, Message::Have(has));
+    stage
+}
+
+#[test]
+fn what_a_giver_refused_and_then_has_is_asked_of_it_again() {
+    let mut stage = giver(PieceIndex(0));
     let grant = |piece| turn::Message::Promise {
         bytes: LENGTH,
         piece,
@@ -197,11 +202,8 @@ fn what_a_giver_refused_and_then_has_is_asked_of_it_again() {
 
 #[test]
 fn what_a_giver_refused_is_asked_of_it_again_after_a_while() {
-    let mut stage = Stage::new(4, BLOCKS * BLOCK, false);
-    stage.join(GIVER, true);
-    stage.say(GIVER, Message::HaveNone);
     let piece = PieceIndex(2);
-    stage.say(GIVER, Message::Have(piece));
+    let mut stage = giver(piece);
     let grant = turn::Message::Grant {
         bytes: LENGTH,
         piece: Some(piece),
