@@ -124,7 +124,7 @@ pub enum Message {
     },
     /// Pieces that the sender has now.
     Pieces {
-        /// Which, each once, in order.
+        /// Which; they are written each once, in order.
         pieces: Vec<PieceIndex>,
     },
     /// The sender knows the piece layers of all files, and tells them to who
@@ -174,6 +174,9 @@ impl Message {
             Self::Layers => out.put_u8(LAYERS),
             Self::Pieces { ref pieces } => {
                 out.put_u8(PIECES);
+                let mut pieces = pieces.clone();
+                pieces.sort_unstable();
+                pieces.dedup();
                 let mut before = 0;
                 for piece in pieces {
                     put_step(&mut out, piece.0 - before);
@@ -316,9 +319,11 @@ mod tests {
 
     #[test]
     fn a_list_of_pieces_costs_little_and_has_one_form() {
-        let pieces = [0, 1, 129, 130].map(PieceIndex).to_vec();
-        let written = Message::Pieces { pieces }.write();
-        assert_eq!(&written[..], [PIECES, 0, 1, 0x80, 1, 1]);
+        for pieces in [&[0, 1, 129, 130][..], &[129, 1, 0, 130, 1]] {
+            let pieces = pieces.iter().copied().map(PieceIndex).collect();
+            let written = Message::Pieces { pieces }.write();
+            assert_eq!(&written[..], [PIECES, 0, 1, 0x80, 1, 1]);
+        }
         for wrong in [
             // No end, a piece twice, a step in two bytes that fits into one,
             // more than 32 bits, and past the last piece.
