@@ -46,6 +46,20 @@ const UNWANTED: Duration = Duration::from_millis(400);
 /// How long a grant may be without an answer, and a take without a request.
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// A peer that may be given a turn now.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    conn: ConnId,
+    /// Turns that it has already.
+    open: usize,
+    /// Pieces that it has.
+    has: u32,
+    /// Whether it gives back what it is given.
+    gives: bool,
+    /// Whether its connection need not start up.
+    warm: bool,
+}
+
 impl Link {
     /// Tells whether the peer takes turns.
     pub(super) fn takes_turns(&self) -> bool {
@@ -120,19 +134,22 @@ impl Swarm {
                 next = next.min(link.turns.rest);
             } else if link.turns.has_room(turn) {
                 let given = self.gives_back(link);
-                ready.push((
-                    link.conn,
-                    link.turns.open(),
-                    link.peer.have().count(),
-                    given,
-                    link.ramp.is_warm(self.now),
-                ));
+                ready.push(Ready {
+                    conn: link.conn,
+                    open: link.turns.open(),
+                    has: link.peer.have().count(),
+                    gives: given,
+                    warm: link.ramp.is_warm(self.now),
+                });
             }
         }
         let each = depth.div_ceil(takers.max(1));
-        ready.retain(|(_, open, ..)| *open < each);
-        if self.merit.is_wary() && !self.chance.below(10).eq(&0) && ready.iter().any(|r| r.3) {
-            ready.retain(|(_, _, _, given, _)| *given);
+        ready.retain(|one| one.open < each);
+        if self.merit.is_wary()
+            && !self.chance.below(10).eq(&0)
+            && ready.iter().any(|one| one.gives)
+        {
+            ready.retain(|one| one.gives);
         }
         let redrawn = if self.turns.is_long() { REDRAWN } else { 0 };
         while self.turns.open < depth && !ready.is_empty() {
@@ -141,26 +158,23 @@ impl Swarm {
             let mut draw = || {
                 let mut at = self.chance.below(ready.len());
                 for _ in 0..redrawn {
-                    if !ready[at].4 {
+                    if !ready[at].warm {
                         at = self.chance.below(ready.len());
                     }
                 }
                 at
             };
             let (one, two) = (draw(), draw());
-            let mut at = if (ready[one].1, ready[one].2) <= (ready[two].1, ready[two].2) {
-                one
-            } else {
-                two
-            };
+            let need = |at: usize| (ready[at].open, ready[at].has);
+            let mut at = if need(one) <= need(two) { one } else { two };
             for _ in 0..OTHERS {
                 let other = self.chance.below(ready.len());
-                let (served, has) = (ready[other].1, ready[other].2.saturating_add(far));
-                if served <= ready[at].1 && has <= ready[at].2 {
+                let (open, has) = (ready[other].open, ready[other].has.saturating_add(far));
+                if open <= ready[at].open && has <= ready[at].has {
                     at = other;
                 }
             }
-            let (conn, open, ..) = ready[at];
+            let Ready { conn, open, .. } = ready[at];
             self.grant(conn, None);
             let again = match (&self.torrent, self.links.get(&conn)) {
                 (Some(torrent), Some(link)) => {
@@ -171,7 +185,7 @@ impl Swarm {
             if open + 1 >= each || !again {
                 ready.swap_remove(at);
             } else {
-                ready[at].1 += 1;
+                ready[at].open += 1;
             }
         }
         if next < Duration::MAX {
