@@ -41,6 +41,11 @@ const WINDOW_MOST: usize = 64;
 /// before their piece is whole.
 const THROUGH: f64 = 0.8;
 
+/// How long the first pieces take on a long line, in round trips (N = 100, 25 ms,
+/// four seeds: 0.05 s less of all uplinks is idle in the first second; pieces of
+/// 256 KiB 0.894, without this 0.889).
+const FIRST_TRIPS: u32 = 5;
+
 /// Time between two looks at what needs repair.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -219,6 +224,17 @@ impl Swarm {
     /// Tells whether flash mode is on.
     pub(super) fn dispatch_is_on(&self) -> bool {
         self.dispatch.on
+    }
+
+    /// Tells whether the first pieces are on their way by a long line: as many
+    /// connections start up as fill it, and if all of them are fed alike, none
+    /// of their peers has anything to pass on before the last has.
+    pub(super) fn dispatch_begins(&self) -> bool {
+        let lasts = FIRST_TRIPS * self.turns.delay();
+        let began = self.dispatch.began;
+        self.dispatch.on
+            && self.turns.is_long()
+            && began.is_none_or(|began| began + lasts > self.now)
     }
 
     /// Returns who is being given a piece of ours.

@@ -67,6 +67,14 @@ impl Ramp {
         self.window * 0.5_f64.powi(halved) >= 2.0 * WINDOW
     }
 
+    /// Returns how many bytes were taken that wait for answers to others.
+    pub(super) fn held(&self, now: Duration) -> usize {
+        match now < self.round {
+            true => self.held as usize,
+            false => 0,
+        }
+    }
+
     /// Tells whether the connection waits for answers.
     pub(super) fn is_spent(&self, now: Duration) -> bool {
         now < self.round && self.held > 0.0

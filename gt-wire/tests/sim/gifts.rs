@@ -45,7 +45,7 @@ fn who_has_nothing_is_given_pieces_at_its_handshake() {
     assert!(!gifts.is_empty(), "nothing was given");
     let told = |piece: &PieceIndex| stage.heard(CONN, |m| *m == Message::Have(*piece)) == 1;
     assert!(gifts.iter().all(told), "a gift that it was not shown");
-    stage.serve();
+    stage.serve_on();
     assert!(blocks(&stage, CONN) >= BLOCKS * gifts.len());
     assert!(stage.grants(CONN).is_empty());
 }
@@ -238,7 +238,7 @@ fn a_gift_to_who_lacks_the_layer_comes_after_its_proof() {
         while !stage.grants(conn).is_empty() {
             let piece = stage.grants(conn)[0].1.unwrap();
             stage.take(conn, piece, 0, LENGTH);
-            stage.serve();
+            stage.serve_on();
             stage.say(conn, Message::Have(piece));
         }
         for piece in stage.gifts(conn) {
@@ -370,4 +370,19 @@ fn the_rest_of_a_refused_gift_is_not_what_is_asked_for_afterwards() {
     give(&mut stage, 7);
     hashed(&mut stage);
     assert_eq!(stage.done, [piece]);
+}
+
+/// By a long line a connection has at first about as much under way as it lets
+/// out before an answer: what waits behind that would go out beside pieces of
+/// others that are due before it.
+#[test]
+fn the_first_pieces_by_a_long_line_do_not_wait_in_a_connection() {
+    let mut stage = origin();
+    stage.shake(CONN, new());
+    assert!(!stage.gifts(CONN).is_empty(), "nothing was given");
+    stage.serve();
+    let first = blocks(&stage, CONN);
+    assert!((1..=3).contains(&first), "{first} blocks at once");
+    stage.serve_on();
+    assert!(blocks(&stage, CONN) >= BLOCKS, "the piece is not there");
 }

@@ -300,4 +300,13 @@ impl Stage {
             self.handle(Input::BlockRead { id, result });
         }
     }
+
+    /// The same for as long as some round trips take: what a connection by a
+    /// long line is given follows its answers.
+    pub fn serve_on(&mut self) {
+        for _ in 0..16 {
+            self.serve();
+            self.pass(Duration::from_millis(25));
+        }
+    }
 }

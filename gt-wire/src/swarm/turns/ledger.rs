@@ -62,7 +62,8 @@ impl Ledger {
         self.rest > now
     }
 
-    pub(super) fn open(&self) -> usize {
+    /// Returns how many turns the peer has that are not over.
+    pub(in crate::swarm) fn open(&self) -> usize {
         let asked = self.granted.iter().filter(|grant| !grant.gift);
         asked.count() + self.taken.len()
     }
