@@ -136,7 +136,7 @@ impl Swarm {
             return self.begin_asking(conn, piece, most);
         }
         if idle {
-            return self.end_game(conn);
+            return self.end_game(conn, true);
         }
         Vec::new()
     }

@@ -13,6 +13,7 @@ mod described;
 mod garbage;
 mod gifts;
 mod hands;
+mod last;
 mod liars;
 mod promised;
 mod punch;
