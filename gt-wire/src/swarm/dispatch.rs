@@ -88,6 +88,8 @@ struct Hand {
     asked: bool,
     blocks_left: u32,
     sent: Option<Duration>,
+    /// When the peer said that it has it.
+    here: Option<Duration>,
     /// Turns that it still takes to send all of it.
     turns_left: u32,
 }
@@ -101,6 +103,8 @@ struct Debt {
     ignored: u32,
     /// When a piece it was handed last came through.
     shared: Duration,
+    /// How long such pieces take of late from it to a second peer.
+    takes: Option<Duration>,
     /// When it was last helped out.
     helped: Duration,
     /// Whether it asked for piece layers that it shall learn of others.
@@ -207,6 +211,9 @@ impl Swarm {
         let own = |hand: &Hand| hand.to == conn;
         if self.dispatch.hands.get(&piece).is_some_and(own) {
             self.dispatch.enough(piece, self.now);
+            if let Some(hand) = self.dispatch.hands.get_mut(&piece) {
+                hand.here.get_or_insert(self.now);
+            }
         }
         if count >= 2
             && let Some(hand) = self.dispatch.settle(piece)
@@ -214,6 +221,10 @@ impl Swarm {
             let now = self.now;
             if let Some(debt) = self.dispatch.peers.get_mut(&hand.to) {
                 debt.shared = now;
+                if let Some(here) = hand.here.or(hand.sent) {
+                    let took = now.saturating_sub(here);
+                    debt.takes = Some(debt.takes.map_or(took, |before| (before + took) / 2));
+                }
             }
         }
         if self.links.get(&conn).is_some_and(Link::is_seed) {

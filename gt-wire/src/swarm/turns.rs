@@ -21,7 +21,7 @@ use crate::turn;
 use depth::START_MOST;
 use ledger::Grant;
 
-pub(super) use depth::Turns;
+pub(super) use depth::{Turns, middle};
 pub(super) use ledger::Ledger;
 
 /// On a long line, how often another peer is drawn in the place of one whose

@@ -1,5 +1,8 @@
 //! What an origin hands one peer that takes all, and one that passes.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use gt_vfs::content::BLOCK;
 use gt_wire::message::Message;
 use gt_wire::swarm::{ConnId, Input};
@@ -105,4 +108,44 @@ fn what_has_left_with_all_who_had_it_is_handed_out_at_once() {
         stage.handle(Input::Disconnected { conn });
     }
     assert!(handed(&stage), "{:?}", stage.grants(last));
+}
+
+/// What a slow uplink holds comes late to all, the last pieces too.
+#[test]
+fn who_passes_pieces_on_quickly_is_handed_more_of_them() {
+    let mut stage = origin(BLOCK);
+    let peers: Vec<ConnId> = (1..=12).map(ConnId).collect();
+    for conn in &peers[1..] {
+        stage.join(*conn, true);
+        stage.say(*conn, Message::HaveNone);
+        stage.say(*conn, Message::Interested);
+    }
+    let is_slow = |conn: ConnId| conn.0 > 6;
+    // To whom pieces go, and when they are with a second peer.
+    let (mut to, mut going) = (BTreeMap::new(), Vec::new());
+    let mut handed = [0; 2];
+    while handed.iter().sum::<u32>() < PIECES as u32 {
+        for conn in &peers {
+            while let Some((_, Some(piece))) = stage.grants(*conn).front().copied() {
+                stage.take(*conn, piece, 0, BLOCK as u32);
+                to.insert(piece, *conn);
+            }
+        }
+        // The line is busy: a block goes out, and then the next.
+        let (id, block) = stage.reads.pop_front().unwrap();
+        let result = Ok(stage.matter.read(block));
+        stage.handle(Input::BlockRead { id, result });
+        let conn = to[&block.piece];
+        stage.say(conn, Message::Have(block.piece));
+        let takes = if is_slow(conn) { 80 } else { 10 };
+        going.push((stage.now + Duration::from_millis(takes), block.piece, conn));
+        handed[usize::from(is_slow(conn))] += 1;
+        stage.pass(Duration::from_millis(20));
+        let now = stage.now;
+        for (_, piece, conn) in going.extract_if(.., |(at, ..)| *at <= now) {
+            let second = peers[conn.0 as usize % peers.len()];
+            stage.say(second, Message::Have(piece));
+        }
+    }
+    assert!(handed[0] > 3 * handed[1], "{handed:?}");
 }

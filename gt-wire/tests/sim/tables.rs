@@ -158,7 +158,7 @@ fn tables() {
         row("8", 8, 0.97, 1.05, |_| {}),
         row("100", 100, 0.95, 1.05, |_| {}),
         row("1000", 1000, 0.92, 1.05, |_| {}),
-        row("100 uneven", 100, 0.90, 1.05, |p| {
+        row("100 uneven", 100, 0.94, 1.05, |p| {
             p.uplinks = uneven.clone()
         }),
         row("100 free riders 20", 100, 0.94, 1.10, |p| {
@@ -166,21 +166,41 @@ fn tables() {
         }),
         row("100 stock 30", 100, 0.86, 1.05, |p| p.stock = 0.3),
         row("100 leaving", 100, 0.91, 1.05, |p| p.leave = true),
-        row("100 at 25 ms", 100, 0.92, 1.05, |p| p.latency = millis(25)),
-        row("100 at 25 ms, 256 KiB", 100, 0.88, 1.05, |p| {
+        row("100 at 25 ms", 100, 0.927, 1.05, |p| p.latency = millis(25)),
+        row("100 at 25 ms, 256 KiB", 100, 0.894, 1.05, |p| {
             p.piece = 256 << 10;
             p.latency = millis(25);
         }),
-        row("100 at 25 ms, v2, 256 KiB", 100, 0.88, 1.05, |p| {
+        row("100 at 25 ms, v2, 256 KiB", 100, 0.894, 1.05, |p| {
             p.piece = 256 << 10;
             p.latency = millis(25);
             p.v2 = true;
+        }),
+        row("100 uneven, 256 KiB", 100, 0.94, 1.05, |p| {
+            p.piece = 256 << 10;
+            p.uplinks = uneven.clone();
+        }),
+        row("100 free riders 20, 256 KiB", 100, 0.90, 1.15, |p| {
+            p.piece = 256 << 10;
+            p.free_riders = 0.2;
+        }),
+        row("100 stock 30, 256 KiB", 100, 0.886, 1.05, |p| {
+            p.piece = 256 << 10;
+            p.stock = 0.3;
+        }),
+        row("100 leaving, 256 KiB", 100, 0.87, 1.05, |p| {
+            p.piece = 256 << 10;
+            p.leave = true;
+        }),
+        row("100 at 50 ms, 256 KiB", 100, 0.77, 1.05, |p| {
+            p.piece = 256 << 10;
+            p.latency = millis(50);
         }),
         row("100 at 50 ms", 100, 0.77, 1.05, |p| p.latency = millis(50)),
         row("8, v2", 8, 0.97, 1.05, |p| p.v2 = true),
         row("100, v2", 100, 0.95, 1.05, |p| p.v2 = true),
         row("1000, v2", 1000, 0.92, 1.05, |p| p.v2 = true),
-        row("100 uneven, v2", 100, 0.90, 1.05, |p| {
+        row("100 uneven, v2", 100, 0.95, 1.05, |p| {
             p.uplinks = uneven.clone();
             p.v2 = true;
         }),
@@ -196,7 +216,7 @@ fn tables() {
             p.leave = true;
             p.v2 = true;
         }),
-        row("100 at 25 ms, v2", 100, 0.92, 1.05, |p| {
+        row("100 at 25 ms, v2", 100, 0.927, 1.05, |p| {
             p.latency = millis(25);
             p.v2 = true;
         }),

@@ -222,7 +222,7 @@ impl Turns {
 }
 
 /// Returns the one in the middle.
-fn middle(times: impl Iterator<Item = Duration>) -> Option<Duration> {
+pub(in crate::swarm) fn middle(times: impl Iterator<Item = Duration>) -> Option<Duration> {
     let mut times: Vec<Duration> = times.collect();
     let middle = times.len() / 2;
     let found = middle < times.len();
