@@ -78,6 +78,8 @@ pub(super) struct Dispatch {
     fed: bool,
     began: Option<Duration>,
     seed_since: Option<Duration>,
+    /// Peers that took pieces of ours, had everything, and left.
+    finished: usize,
 }
 
 /// A piece handed out.
@@ -127,6 +129,7 @@ impl Dispatch {
             fed: false,
             began: None,
             seed_since: None,
+            finished: 0,
         }
     }
 
@@ -372,6 +375,10 @@ impl Swarm {
             return;
         }
         self.dispatch.peers.remove(&conn);
+        if link.is_seed() && link.uploaded > 0 {
+            self.dispatch.finished += 1;
+            self.alarm(self.now);
+        }
         let Some(torrent) = &self.torrent else { return };
         let held: Vec<PieceIndex> = self
             .dispatch

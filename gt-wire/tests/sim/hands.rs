@@ -149,3 +149,37 @@ fn who_passes_pieces_on_quickly_is_handed_more_of_them() {
     }
     assert!(handed[0] > 3 * handed[1], "{handed:?}");
 }
+
+/// Whoever is complete leaves, so that nobody passes on what completes the rest.
+#[test]
+fn where_most_left_complete_everybody_else_is_shown_everything() {
+    for takes in [true, false] {
+        let mut stage = origin(BLOCK);
+        let others = [ConnId(2), ConnId(3)];
+        for conn in others {
+            stage.join(conn, true);
+            stage.say(conn, Message::HaveNone);
+            stage.say(conn, Message::Interested);
+        }
+        answer(&mut stage, 0, BLOCK as u32);
+        answer(&mut stage, 0, BLOCK as u32);
+        stage.serve();
+        for conn in others {
+            let piece = stage.grants(conn)[0].1.unwrap();
+            // Who took nothing of ours may say what it likes.
+            stage.take(conn, piece, 0, BLOCK as u32 * u32::from(takes));
+            stage.serve();
+        }
+        for conn in others {
+            for n in 0..PIECES as u32 {
+                stage.say(conn, Message::Have(PieceIndex(n)));
+            }
+        }
+        for conn in others {
+            stage.handle(Input::Disconnected { conn });
+            stage.pass(Duration::from_millis(1));
+        }
+        let shown = stage.heard(CONN, |m| matches!(m, Message::Have(_)));
+        assert_eq!(shown == PIECES, takes, "{shown} pieces");
+    }
+}

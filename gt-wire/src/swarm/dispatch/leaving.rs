@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::Swarm;
 use super::super::link::Link;
-use super::Dispatch;
+use super::{Dispatch, receives};
 use crate::geometry::PieceIndex;
 use crate::message::Message;
 
@@ -13,11 +13,20 @@ const GRACE: Duration = Duration::from_secs(2);
 
 impl Swarm {
     /// Leaves flash mode when somebody else has everything and the crowd, those
-    /// too who come a moment later, has had its time (O5).
+    /// too who come a moment later, has had its time, or when more have left with
+    /// everything than are here without (O5).
     pub(in crate::swarm) fn consider_leaving(&mut self) {
         // Whoever says that it has everything may lie; each piece is given away
         // once all the same.
         let through = self.dispatch.unsent.is_empty() && self.dispatch.under_way.is_empty();
+        let takers = self.links.values().filter(|link| receives(link)).count();
+        if !self.options.super_seed && self.dispatch.finished > takers {
+            // Most of them leave with what they have, the last of a piece too. What
+            // completes a peer is passed on by nobody then, and one hand-out after
+            // the other serves them slowly (N = 100, four seeds, leaving: 0.949, v2
+            // 0.950, pieces of 256 KiB 0.910; 0.944, 0.945 and 0.892 without this).
+            return self.leave_dispatch();
+        }
         if self.options.super_seed || !through || !self.links.values().any(Link::is_seed) {
             self.dispatch.seed_since = None;
             return;
