@@ -78,7 +78,7 @@ pub(super) struct Dispatch {
     fed: bool,
     began: Option<Duration>,
     seed_since: Option<Duration>,
-    /// Peers that took pieces of ours, had everything, and left.
+    /// Peers that had everything and left.
     finished: usize,
 }
 
@@ -375,7 +375,7 @@ impl Swarm {
             return;
         }
         self.dispatch.peers.remove(&conn);
-        if link.is_seed() && link.uploaded > 0 {
+        if link.is_seed() {
             self.dispatch.finished += 1;
             self.alarm(self.now);
         }
