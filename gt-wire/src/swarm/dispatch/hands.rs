@@ -286,7 +286,15 @@ mod tests {
     #[test]
     fn who_is_hardly_slower_is_no_slower() {
         let millis = Duration::from_millis;
-        for (takes, slow) in [(30, 0), (36, 1), (25, 0), (60, 2), (120, 4), (15, -2)] {
+        for (takes, slow) in [
+            (30, 0),
+            (35, 0),
+            (26, 0),
+            (42, 1),
+            (60, 2),
+            (120, 4),
+            (15, -2),
+        ] {
             assert_eq!(slowness(millis(takes), millis(30)), slow, "{takes} ms");
         }
         assert_eq!(slowness(Duration::ZERO, Duration::ZERO), 0);
