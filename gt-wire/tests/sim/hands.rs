@@ -1,4 +1,4 @@
-//! What an origin hands one peer that takes all, and one that passes.
+//! What an origin hands one peer that takes all, one that passes, and a crowd.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

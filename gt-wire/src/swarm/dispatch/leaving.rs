@@ -23,8 +23,8 @@ impl Swarm {
         if !self.options.super_seed && self.dispatch.finished > takers {
             // Most of them leave with what they have, the last of a piece too. What
             // completes a peer is passed on by nobody then, and one hand-out after
-            // the other serves them slowly (N = 100, four seeds, leaving: 0.949, v2
-            // 0.950, pieces of 256 KiB 0.910; 0.944, 0.945 and 0.892 without this).
+            // the other serves them slowly (N = 100, four seeds, leaving: 0.949,
+            // pieces of 256 KiB 0.910; 0.944 and 0.892 without this).
             return self.leave_dispatch();
         }
         if self.options.super_seed || !through || !self.links.values().any(Link::is_seed) {
