@@ -378,6 +378,7 @@ impl Swarm {
             self.event(Event::PeerGone { conn, addr, why });
         }
         if !self.stopped {
+            self.look_for_others();
             self.exchange_soon();
             self.count_sources();
             self.fill_slots();
@@ -454,8 +455,19 @@ impl Swarm {
             if at > self.now {
                 self.alarm(at);
             } else {
-                self.alarm(self.now + Duration::from_secs(1));
+                let dark = self.book.next_dark(self.now);
+                self.alarm(dark.unwrap_or(self.now + Duration::from_secs(1)));
             }
+        }
+    }
+
+    /// Calls those soon again who answered of late, where nobody is left who has
+    /// what we lack: one of them may only have been full, or the line was cut.
+    fn look_for_others(&mut self) {
+        let Some(torrent) = &self.torrent else { return };
+        let served = |link: &Link| link.is_open() && link.useful > 0;
+        if !torrent.is_whole() && !self.links.values().any(served) {
+            self.book.hurry(self.now);
         }
     }
 }

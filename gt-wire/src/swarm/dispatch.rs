@@ -8,8 +8,8 @@
 //! ```
 //!
 //! To this end it shows no piece but those that it hands out (as BEP 16 does).
-//! A piece is through when a second peer has it. What does not come through is
-//! repaired afterwards: by another hand-out to another peer.
+//! A piece is through when a peer has it that was not handed it. What does not
+//! come through is repaired afterwards: by another hand-out to another peer.
 
 mod hands;
 mod leaving;
@@ -87,6 +87,8 @@ pub(super) struct Dispatch {
 struct Hand {
     to: ConnId,
     at: Duration,
+    /// Whether nobody had it then but whom we had handed it before.
+    new: bool,
     asked: bool,
     blocks_left: u32,
     sent: Option<Duration>,
@@ -103,8 +105,10 @@ struct Debt {
     pending: u32,
     /// Hand-outs that it did not ask for.
     ignored: u32,
-    /// When a piece it was handed last came through.
-    shared: Duration,
+    /// Pieces that had to be handed to another since it last passed one on.
+    kept: u32,
+    /// When a piece that nobody else had last came through by it.
+    shared: Option<Duration>,
     /// How long such pieces take of late from it to a second peer.
     takes: Option<Duration>,
     /// When it was last helped out.
@@ -219,11 +223,16 @@ impl Swarm {
             }
         }
         if count >= 2
+            && self.dispatch.hands.contains_key(&piece)
+            && self.is_passed_on(piece)
             && let Some(hand) = self.dispatch.settle(piece)
         {
             let now = self.now;
-            if let Some(debt) = self.dispatch.peers.get_mut(&hand.to) {
-                debt.shared = now;
+            let debt = self.dispatch.peers.get_mut(&hand.to);
+            // What others had when it was handed on shows nothing.
+            if let Some(debt) = debt.filter(|_| hand.new) {
+                debt.shared = Some(now);
+                debt.kept = 0;
                 if let Some(here) = hand.here.or(hand.sent) {
                     let took = now.saturating_sub(here);
                     debt.takes = Some(debt.takes.map_or(took, |before| (before + took) / 2));
@@ -234,6 +243,13 @@ impl Swarm {
             self.alarm(self.now);
         }
         self.dispatch_go();
+    }
+
+    /// Tells whether somebody has a piece whom we did not hand it. Of two who
+    /// were handed it, both may sit on it.
+    fn is_passed_on(&self, piece: PieceIndex) -> bool {
+        let got = |link: &Link| link.peer.have().has(piece.0) && !link.was_shown(piece);
+        self.links.values().any(got)
     }
 
     /// Tells whether flash mode is on.

@@ -16,10 +16,15 @@ const PIECES: usize = 40;
 /// An origin and a peer that has nothing and wants everything.
 fn origin(piece: usize) -> Stage {
     let mut stage = Stage::new(PIECES, piece, true);
-    stage.join(CONN, true);
-    stage.say(CONN, Message::HaveNone);
-    stage.say(CONN, Message::Interested);
+    enter(&mut stage, CONN);
     stage
+}
+
+/// A peer comes that has nothing and wants everything.
+fn enter(stage: &mut Stage, conn: ConnId) {
+    stage.join(conn, true);
+    stage.say(conn, Message::HaveNone);
+    stage.say(conn, Message::Interested);
 }
 
 /// Answers the oldest grant by asking for what was handed out.
@@ -91,9 +96,7 @@ fn what_has_left_with_all_who_had_it_is_handed_out_at_once() {
     let mut stage = origin(BLOCK);
     let (next, last) = (ConnId(2), ConnId(3));
     for conn in [next, last] {
-        stage.join(conn, true);
-        stage.say(conn, Message::HaveNone);
-        stage.say(conn, Message::Interested);
+        enter(&mut stage, conn);
     }
     let piece = answer(&mut stage, 0, BLOCK as u32);
     stage.serve();
@@ -116,9 +119,7 @@ fn who_passes_pieces_on_quickly_is_handed_more_of_them() {
     let mut stage = origin(BLOCK);
     let peers: Vec<ConnId> = (1..=12).map(ConnId).collect();
     for conn in &peers[1..] {
-        stage.join(*conn, true);
-        stage.say(*conn, Message::HaveNone);
-        stage.say(*conn, Message::Interested);
+        enter(&mut stage, *conn);
     }
     let is_slow = |conn: ConnId| conn.0 > 6;
     // To whom pieces go, and when they are with a second peer.
@@ -150,6 +151,83 @@ fn who_passes_pieces_on_quickly_is_handed_more_of_them() {
     assert!(handed[0] > 3 * handed[1], "{handed:?}");
 }
 
+/// With a second copy it would be through in the origin's books, and nobody else
+/// would get it before the end.
+#[test]
+fn two_who_sit_on_a_piece_did_not_pass_it_on() {
+    // So few that none is given a second time without need.
+    let mut stage = Stage::new(18, BLOCK, true);
+    let peers: Vec<ConnId> = (1..=3).map(ConnId).collect();
+    for conn in &peers {
+        enter(&mut stage, *conn);
+    }
+    let kept = stage.grants(CONN)[0].1.unwrap();
+    let (mut to, mut rest) = (Vec::new(), vec![Vec::new(); peers.len()]);
+    for time in 0..12 {
+        for (n, conn) in peers.iter().enumerate() {
+            while let Some((_, Some(piece))) = stage.grants(*conn).front().copied() {
+                stage.take(*conn, piece, 0, BLOCK as u32);
+                stage.serve();
+                stage.say(*conn, Message::Have(piece));
+                if piece == kept {
+                    to.push(*conn);
+                    continue;
+                }
+                // The next has it soon, and who comes after that later.
+                stage.say(peers[(n + 1) % 3], Message::Have(piece));
+                rest[(n + 2) % 3].push(piece);
+            }
+        }
+        // Nobody is helped out who gets something.
+        for (conn, rest) in peers.iter().zip(&mut rest) {
+            if rest.len() > 1 && time % 3 == 0 {
+                stage.say(*conn, Message::Have(rest.remove(0)));
+            }
+        }
+        stage.pass(Duration::from_millis(250));
+    }
+    assert!(rest.iter().all(|rest| !rest.is_empty()), "{rest:?}");
+    to.sort_unstable();
+    assert_eq!(to, peers);
+}
+
+/// Free riders keep what they are handed, and it goes to who passes pieces on.
+#[test]
+fn who_keeps_a_piece_is_handed_no_other() {
+    let mut stage = origin(BLOCK);
+    let peers: Vec<ConnId> = (1..=8).map(ConnId).collect();
+    for conn in &peers[1..] {
+        enter(&mut stage, *conn);
+    }
+    let keeps = |conn: ConnId| conn.0 > 4;
+    let (mut to, mut handed, mut kept) = (BTreeMap::new(), [0; 2], 0);
+    for _ in 0..200 {
+        for conn in &peers {
+            while let Some((_, Some(piece))) = stage.grants(*conn).front().copied() {
+                stage.take(*conn, piece, 0, BLOCK as u32);
+                kept += u32::from(to.insert(piece, *conn).is_some_and(keeps));
+            }
+        }
+        // One block goes out, and then the next.
+        if let Some((id, block)) = stage.reads.pop_front() {
+            let result = Ok(stage.matter.read(block));
+            stage.handle(Input::BlockRead { id, result });
+            let conn = to[&block.piece];
+            stage.say(conn, Message::Have(block.piece));
+            handed[usize::from(keeps(conn))] += 1;
+            if !keeps(conn) {
+                let others = peers.iter().filter(|other| **other != conn);
+                others.for_each(|other| stage.say(*other, Message::Have(block.piece)));
+            }
+        }
+        stage.pass(Duration::from_millis(20));
+    }
+    assert_eq!(handed[1], 4);
+    assert_eq!(kept, 4, "what they keep is handed to others");
+    // With what an origin gives a second time, a twentieth.
+    assert!((PIECES..=PIECES + 2).contains(&handed[0]), "{handed:?}");
+}
+
 /// Whoever is complete leaves, so that nobody passes on what completes the rest.
 #[test]
 fn where_most_left_complete_everybody_else_is_shown_everything() {
@@ -157,9 +235,7 @@ fn where_most_left_complete_everybody_else_is_shown_everything() {
         let mut stage = origin(BLOCK);
         let others = [ConnId(2), ConnId(3)];
         for conn in others {
-            stage.join(conn, true);
-            stage.say(conn, Message::HaveNone);
-            stage.say(conn, Message::Interested);
+            enter(&mut stage, conn);
         }
         answer(&mut stage, 0, BLOCK as u32);
         answer(&mut stage, 0, BLOCK as u32);

@@ -192,6 +192,26 @@ fn tables() {
             p.piece = 256 << 10;
             p.leave = true;
         }),
+        row("100 uneven, v2, 256 KiB", 100, 0.942, 1.05, |p| {
+            p.piece = 256 << 10;
+            p.uplinks = uneven.clone();
+            p.v2 = true;
+        }),
+        row("100 free riders 20, v2, 256 KiB", 100, 0.948, 1.10, |p| {
+            p.piece = 256 << 10;
+            p.free_riders = 0.2;
+            p.v2 = true;
+        }),
+        row("100 leaving, v2, 256 KiB", 100, 0.911, 1.05, |p| {
+            p.piece = 256 << 10;
+            p.leave = true;
+            p.v2 = true;
+        }),
+        row("100 stock 30, v2, 256 KiB", 100, 0.886, 1.05, |p| {
+            p.piece = 256 << 10;
+            p.stock = 0.3;
+            p.v2 = true;
+        }),
         row("100 at 50 ms, 256 KiB", 100, 0.77, 1.05, |p| {
             p.piece = 256 << 10;
             p.latency = millis(50);

@@ -31,6 +31,26 @@ fn cut_connections_are_made_again() {
     }
 }
 
+/// The first wait after a connection ended is two seconds where others serve.
+#[test]
+fn who_is_cut_off_from_all_calls_again_soon() {
+    let matter = v2(&[80 * 2 * BLOCK], 2 * BLOCK);
+    let time = |cut: bool| {
+        let mut world = crowd(7, &matter, 1, 10.0 * MBIT);
+        world.nodes[1].reachable = false;
+        let half = matter.known.pieces() / 2;
+        let is_half = |world: &World| world.nodes[1].have.count() == half;
+        assert!(world.run(Duration::from_secs(60), is_half));
+        if cut {
+            world.cut(world.conns(1)[0]);
+        }
+        assert!(world.run(Duration::from_secs(60), everybody_done));
+        world.now
+    };
+    let lost = time(true).saturating_sub(time(false));
+    assert!(lost < Duration::from_millis(600), "{lost:?}");
+}
+
 #[test]
 fn crashes_lose_nothing_that_was_verified() {
     let matter = v2(&[80 * 2 * BLOCK], 2 * BLOCK);

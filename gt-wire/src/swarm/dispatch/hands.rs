@@ -90,7 +90,8 @@ impl Swarm {
             .links
             .values()
             .any(|link| is_coming(link, self.now) && !here.contains(&link.addr.ip()));
-        let takes = |debt: &Debt| debt.takes.filter(|_| debt.shared + COUNTS > self.now);
+        let of_late = |shared: Duration| shared + COUNTS > self.now;
+        let takes = |debt: &Debt| debt.takes.filter(|_| debt.shared.is_some_and(of_late));
         let usual = middle(self.dispatch.peers.values().filter_map(takes));
         for link in self.links.values() {
             if !receives(link)
@@ -108,7 +109,9 @@ impl Swarm {
             }
             let slow = debt.and_then(takes).zip(usual);
             let slow = slow.map_or(0, |(takes, usual)| slowness(takes, usual));
-            let debt = debt.map_or(0, |debt| debt.pending + debt.ignored);
+            let untried = link.uploaded > 0 && debt.is_none_or(|debt| debt.shared.is_none());
+            let debt = debt.map_or(0, |debt| debt.pending + debt.ignored + debt.kept);
+            let debt = debt + u32::from(untried);
             let key = (debt, slow, link.uploaded, self.chance.next());
             if best.is_none_or(|(least, _)| key < least) {
                 best = Some((key, link.conn));
@@ -119,6 +122,7 @@ impl Swarm {
 
     pub(in crate::swarm) fn hand_out(&mut self, conn: ConnId, piece: PieceIndex) {
         let turn = self.turn_length();
+        let new = !self.is_passed_on(piece);
         let (Some(torrent), Some(link)) = (&self.torrent, self.links.get_mut(&conn)) else {
             return;
         };
@@ -128,6 +132,7 @@ impl Swarm {
         let hand = Hand {
             to: conn,
             at: self.now,
+            new,
             asked: false,
             blocks_left: torrent.geometry.block_count(piece),
             sent: None,

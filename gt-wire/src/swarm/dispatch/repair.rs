@@ -31,7 +31,7 @@ impl Swarm {
             .filter(|(piece, hand)| {
                 let Some(sent) = hand.sent else { return false };
                 let debt = self.dispatch.peers.get(&hand.to);
-                let shared = debt.map_or(Duration::ZERO, |d| d.shared);
+                let shared = debt.and_then(|d| d.shared).unwrap_or_default();
                 let due = if torrent.picker.count(**piece) == 0 {
                     sent + CONFIRM
                 } else {
