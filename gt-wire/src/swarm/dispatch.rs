@@ -105,8 +105,6 @@ struct Debt {
     pending: u32,
     /// Hand-outs that it did not ask for.
     ignored: u32,
-    /// Pieces that had to be handed to another since it last passed one on.
-    kept: u32,
     /// When a piece that nobody else had last came through by it.
     shared: Option<Duration>,
     /// How long such pieces take of late from it to a second peer.
@@ -232,7 +230,6 @@ impl Swarm {
             // What others had when it was handed on shows nothing.
             if let Some(debt) = debt.filter(|_| hand.new) {
                 debt.shared = Some(now);
-                debt.kept = 0;
                 if let Some(here) = hand.here.or(hand.sent) {
                     let took = now.saturating_sub(here);
                     debt.takes = Some(debt.takes.map_or(took, |before| (before + took) / 2));

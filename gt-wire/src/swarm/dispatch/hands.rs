@@ -110,7 +110,7 @@ impl Swarm {
             let slow = debt.and_then(takes).zip(usual);
             let slow = slow.map_or(0, |(takes, usual)| slowness(takes, usual));
             let untried = link.uploaded > 0 && debt.is_none_or(|debt| debt.shared.is_none());
-            let debt = debt.map_or(0, |debt| debt.pending + debt.ignored + debt.kept);
+            let debt = debt.map_or(0, |debt| debt.pending + debt.ignored);
             let debt = debt + u32::from(untried);
             let key = (debt, slow, link.uploaded, self.chance.next());
             if best.is_none_or(|(least, _)| key < least) {
