@@ -30,18 +30,13 @@ const FIRST_LONG: usize = 20;
 const LONG: Duration = Duration::from_millis(20);
 
 /// Turns for each piece that is on its way in a round trip, so that others fill
-/// the line while a connection that was idle starts up (U4). The study has 8;
-/// with strict priority 2 and 3 were best here (N = 100: 0.948, 8: 0.939), and
-/// where pieces are promised as well 2 (twenty seeds: 0.9500, 2.5: 0.9494).
-const STARTING: f64 = 2.0;
-
-/// The same where blocks are given on one by one, which makes three turns for
-/// pieces of 256 KiB as for those of 128 KiB: some of them wait for blocks (N =
-/// 100, v2, four seeds, 256 KiB: a fifth rides free 0.955 and 0.945 with those
-/// above, leaving 0.930 and 0.931, uneven uplinks 0.958 and 0.953; of 128 KiB
-/// 0.956 and 0.957. Three at least, for slow uplinks too: uneven 0.954 instead of
-/// 0.963).
-const STARTING_THROUGH: f64 = 3.2;
+/// the line while a connection that was idle starts up (U4), which makes three
+/// turns for pieces of 128 and of 256 KiB at 40 Mbit/s. The study has 8. As long as
+/// each connection had three blocks waiting, two turns for pieces of 256 KiB were
+/// better; since it is one block at a time, three are (N = 100, a fifth rides free,
+/// four seeds: 0.945 and 0.940; four turns for 128 KiB 0.960, three 0.962. Three at
+/// least, for slow uplinks too: uneven 0.967 and 0.970).
+const STARTING: f64 = 3.2;
 
 /// The same on long lines, for each round trip that a piece takes by a
 /// connection that starts up, and by which power they grow with what is on its
@@ -188,6 +183,12 @@ impl Turns {
         self.delay > LONG && self.trip.is_none_or(|trip| trip > LONG)
     }
 
+    /// Tells whether words wait so long for what was sent before that the line
+    /// seems a long one.
+    pub(in crate::swarm) fn is_busy(&self) -> bool {
+        self.delay > LONG && !self.is_long()
+    }
+
     /// Notes how long handshakes take to be answered: that is the delay for as
     /// long as no turn has told a better one.
     fn note_trip(&mut self, trip: Duration) {
@@ -245,14 +246,13 @@ fn trips(piece: f64) -> f64 {
 
 /// The law of U4: enough for slow start after idleness while the delay is
 /// small, and one and a half times what is on its way where it is long.
-fn depth(delay: Duration, is_long: bool, through: bool, pace: f64, piece: f64) -> usize {
+fn depth(delay: Duration, is_long: bool, pace: f64, piece: f64) -> usize {
     let pieces = delay.as_secs_f64() * pace / piece.max(1.0);
     let starting = if is_long {
         2.0 + (STARTING_LONG * trips(piece) * pieces.powf(GROWTH_LONG)).round()
     } else {
         let (each, share) = match delay > LONG {
             true => (STARTING_BUSY, COLD_BUSY),
-            false if through => (STARTING_THROUGH, COLD),
             false => (STARTING, COLD),
         };
         let cold = share * delay.as_secs_f64() * pace / WINDOW;
@@ -342,9 +342,9 @@ impl Swarm {
         self.turns.delay = delay;
         let piece = f64::from(self.turn_length());
         if self.turns.peak > 0.0 {
-            let (is_long, through) = (self.turns.is_long(), self.is_through());
+            let is_long = self.turns.is_long();
             let pace = self.turns.peak;
-            self.turns.depth = depth(self.turns.delay, is_long, through, pace, piece);
+            self.turns.depth = depth(self.turns.delay, is_long, pace, piece);
         }
     }
 }
@@ -358,21 +358,18 @@ mod tests {
         let millis = Duration::from_millis;
         let u = 5e6;
         let k128 = 131_072.0;
-        assert_eq!(depth(millis(0), false, false, u, k128), 2);
-        assert_eq!(depth(millis(10), false, false, u, k128), 3);
-        assert_eq!(depth(millis(50), true, false, u, k128), 7);
-        assert_eq!(depth(millis(50), true, false, u, 2.0 * k128), 6);
-        assert_eq!(depth(millis(50), true, false, u, k128 / 4.0), 13);
-        // As many of longer pieces, where some wait for blocks.
-        assert_eq!(depth(millis(10), false, false, u, 2.0 * k128), 2);
-        assert_eq!(depth(millis(10), false, true, u, 2.0 * k128), 3);
-        assert_eq!(depth(millis(10), false, true, u, k128), 3);
-        assert_eq!(depth(millis(10), false, true, u / 4.0, k128), 2);
+        assert_eq!(depth(millis(0), false, u, k128), 2);
+        assert_eq!(depth(millis(10), false, u, k128), 3);
+        assert_eq!(depth(millis(10), false, u, 2.0 * k128), 3);
+        assert_eq!(depth(millis(10), false, u / 4.0, k128), 2);
+        assert_eq!(depth(millis(50), true, u, k128), 7);
+        assert_eq!(depth(millis(50), true, u, 2.0 * k128), 6);
+        assert_eq!(depth(millis(50), true, u, k128 / 4.0), 13);
         // Where words wait for a busy line, more of them fill it.
-        assert_eq!(depth(millis(50), false, false, u, k128), 10);
+        assert_eq!(depth(millis(50), false, u, k128), 10);
         // A long and fat line needs what it holds.
-        assert_eq!(depth(millis(200), true, false, 12.5e6, k128), 31);
-        assert_eq!(depth(millis(900), true, false, 1e9, k128), MOST);
+        assert_eq!(depth(millis(200), true, 12.5e6, k128), 31);
+        assert_eq!(depth(millis(900), true, 1e9, k128), MOST);
     }
 
     #[test]
