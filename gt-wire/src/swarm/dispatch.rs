@@ -323,6 +323,9 @@ impl Swarm {
                 self.dispatch.window -= 1;
             }
             self.dispatch_go();
+            if self.dispatch.on && self.dispatch.unsent.is_empty() {
+                self.give_extra();
+            }
         }
     }
 

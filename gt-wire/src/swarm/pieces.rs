@@ -182,6 +182,39 @@ impl Partial {
         taken
     }
 
+    /// Returns who owes blocks, and how many, where all that lack are asked of
+    /// one peer.
+    pub(super) fn debtor(&self) -> Option<(ConnId, usize)> {
+        if self.only.is_some() || self.free > 0 || self.phase != Phase::Filling {
+            return None;
+        }
+        let mut debtor = None;
+        for slot in &self.slots {
+            let Slot::Asked(one, two) = slot else {
+                continue;
+            };
+            let (_, blocks) = debtor.get_or_insert((*one, 0));
+            *blocks += 1;
+            if two.is_some() || debtor.is_some_and(|(who, _)| who != *one) {
+                return None;
+            }
+        }
+        debtor
+    }
+
+    /// Notes the last so many blocks that one peer owes as asked of `conn`
+    /// instead, and returns them.
+    pub(super) fn pass(&mut self, conn: ConnId, blocks: usize) -> Vec<Block> {
+        let owed = |n: &usize| matches!(self.slots[*n], Slot::Asked(_, None));
+        let all = (0..self.slots.len()).rev();
+        let mut last: Vec<usize> = all.filter(owed).take(blocks).collect();
+        last.reverse();
+        for n in &last {
+            self.slots[*n] = Slot::Asked(conn, None);
+        }
+        last.into_iter().map(|n| self.block(n)).collect()
+    }
+
     /// Notes that `conn` will not send a block.
     pub(super) fn release(&mut self, block: Block, conn: ConnId) {
         let Some(slot) = self.slot(block) else { return };

@@ -383,7 +383,7 @@ impl Swarm {
     }
 
     /// Takes a request back; the answer may be on its way already.
-    fn cancel(&mut self, conn: ConnId, block: Block) {
+    pub(super) fn cancel(&mut self, conn: ConnId, block: Block) {
         let Some(link) = self.links.get_mut(&conn) else {
             return;
         };

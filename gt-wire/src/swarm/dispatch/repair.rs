@@ -15,6 +15,12 @@ const PASS_ON: Duration = Duration::from_secs(1);
 /// 50 ms: the origin sends 1.05 of the content, 1.08 without it).
 const PASS_ON_TRIPS: u32 = 20;
 
+/// Pieces that are given a second time under way at a time.
+const EXTRAS: usize = 2;
+
+/// In how many peers a piece is that hardly anybody has.
+const RARE: u32 = 3;
+
 /// How long a peer may take to say that it has what it was sent.
 const CONFIRM: Duration = Duration::from_secs(3);
 
@@ -82,31 +88,35 @@ impl Swarm {
         }
     }
 
-    /// Gives some pieces a second time while there is nothing else to do, up
-    /// to a share of the content (O4 c).
+    /// Once every piece was handed out: gives those that hardly anybody has to
+    /// a second peer, the last ones first, up to a share of the content (O4 c). All
+    /// wait for them, and they have the longest way still before them (N = 100,
+    /// 5 ms, four to eight seeds: uneven 0.972, without this 0.969; leaving, 256 KiB
+    /// 0.923 and 0.914; the origin sends a hundredth more. With the rarest of all
+    /// that anybody lacks 0.972 and 0.933, and 0.03 more).
     pub(in crate::swarm) fn give_extra(&mut self) {
         let Some(torrent) = &self.torrent else { return };
         let content = torrent.geometry.content_length();
         let length = torrent.geometry.piece_length();
         let budget = (self.options.extra.clamp(0.0, 100.0) * content as f64) as u64;
-        if !self.dispatch.under_way.is_empty()
-            || !self.server.is_idle()
-            || self.dispatch.extra + length > budget
-        {
-            return;
-        }
-        let mut receivers: Vec<(u32, ConnId)> = self
-            .links
-            .values()
-            .filter(|link| receives(link))
-            .map(|link| (link.peer.have().count(), link.conn))
-            .collect();
-        receivers.sort_unstable();
-        for (_, conn) in receivers {
-            if let Some(piece) = self.rarest_for(conn, false) {
-                self.dispatch.extra += length;
-                self.hand_out(conn, piece);
+        while self.dispatch.under_way.len() < EXTRAS && self.dispatch.extra + length <= budget {
+            let Some(torrent) = &self.torrent else { return };
+            let rare = |piece: &PieceIndex| torrent.picker.count(*piece) <= RARE;
+            let first = self.dispatch.hands.iter();
+            let first =
+                first.filter(|(piece, hand)| hand.sent.is_some() && hand.new && rare(piece));
+            let last = first.max_by_key(|(_, hand)| hand.sent);
+            let Some((piece, holder)) = last.map(|(piece, hand)| (*piece, hand.to)) else {
                 return;
+            };
+            let Some(conn) = self.neediest(piece, Some(holder)) else {
+                return;
+            };
+            self.dispatch.extra += length;
+            self.hand_out(conn, piece);
+            if let Some(hand) = self.dispatch.hands.get_mut(&piece) {
+                // No third time, and it shows nothing about who passes it on.
+                hand.new = false;
             }
         }
     }
