@@ -258,3 +258,37 @@ fn where_most_left_complete_everybody_else_is_shown_everything() {
         assert_eq!(shown == PIECES, complete, "{shown} pieces");
     }
 }
+
+/// All wait for the last pieces, and who was handed one is alone with it: once
+/// nothing else is left, each goes to a second peer, up to a share of all.
+#[test]
+fn the_last_pieces_are_given_to_a_second_peer() {
+    let mut stage = Stage::new(PIECES, BLOCK, true);
+    let peers = [CONN, ConnId(2), ConnId(3)];
+    for conn in peers {
+        enter(&mut stage, conn);
+    }
+    let mut handed: Vec<(PieceIndex, ConnId)> = Vec::new();
+    while let Some(conn) = peers.into_iter().find(|c| !stage.grants(*c).is_empty()) {
+        let piece = stage.grants(conn)[0].1.unwrap();
+        stage.take(conn, piece, 0, BLOCK as u32);
+        stage.serve();
+        stage.pass(Duration::from_millis(1));
+        stage.say(conn, Message::Have(piece));
+        handed.push((piece, conn));
+    }
+    let mut to: BTreeMap<PieceIndex, Vec<(usize, ConnId)>> = BTreeMap::new();
+    for (at, (piece, conn)) in handed.into_iter().enumerate() {
+        to.entry(piece).or_default().push((at, conn));
+    }
+    assert_eq!(to.len(), PIECES);
+    let again: Vec<_> = to.values().filter(|peers| peers.len() > 1).collect();
+    assert_eq!(again.len(), PIECES / 20, "five hundredths of all: {to:?}");
+    for peers in again {
+        let [(at, one), (_, two)] = peers[..] else {
+            panic!("a third time: {peers:?}");
+        };
+        assert_ne!(one, two);
+        assert!(at >= PIECES - 8, "it was the {at}th of {PIECES}");
+    }
+}

@@ -18,6 +18,7 @@ mod liars;
 mod promised;
 mod punch;
 mod pure;
+mod share;
 mod sources;
 mod stage;
 mod tables;

@@ -377,11 +377,11 @@ mod tests {
         let millis = Duration::from_millis;
         let mut turns = Turns::new();
         turns.delay = millis(60);
-        assert!(turns.is_long(), "as far as is known");
+        assert!(turns.is_long() && !turns.is_busy(), "as far as is known");
         turns.note_trip(millis(50));
         assert!(turns.is_long());
         turns.note_trip(millis(10));
-        assert!(!turns.is_long(), "words wait for it");
+        assert!(!turns.is_long() && turns.is_busy(), "words wait for it");
         assert_eq!(turns.delay, millis(60));
         turns.note_trip(millis(50));
         turns.delay = millis(10);

@@ -1,0 +1,138 @@
+//! Who gives what when others wait, by hand: a giver serves one after the other,
+//! and a taker lets who has time give what another would give late.
+
+use std::time::Duration;
+
+use gt_vfs::content::BLOCK;
+use gt_wire::handshake::Abilities;
+use gt_wire::message::Message;
+use gt_wire::simulator::Matter;
+use gt_wire::swarm::{ConnId, Content, Input};
+use gt_wire::{Block, PieceIndex, turn};
+
+use crate::stage::Stage;
+
+const BUSY: ConnId = ConnId(1);
+const IDLE: [ConnId; 2] = [ConnId(2), ConnId(3)];
+const BLOCKS: usize = 16;
+const LENGTH: usize = BLOCKS * BLOCK;
+
+fn block(n: usize) -> Block {
+    Block {
+        piece: PieceIndex(0),
+        offset: (n * BLOCK) as u32,
+        length: BLOCK as u32,
+    }
+}
+
+fn send(stage: &mut Stage, conn: ConnId, n: usize) {
+    let Block { piece, offset, .. } = block(n);
+    let data = stage.matter.read(block(n));
+    let message = Message::Piece {
+        piece,
+        offset,
+        data,
+    };
+    stage.say(conn, message);
+}
+
+/// A swarm that asked one peer for all of its only piece.
+fn taker() -> Stage {
+    let matter = Matter::v1(LENGTH, LENGTH);
+    let content = Content::new(matter.known.clone());
+    let mut stage = Stage::with(matter, content);
+    for conn in [BUSY].into_iter().chain(IDLE) {
+        stage.shake(conn, Abilities::OURS);
+        stage.say(conn, Message::HaveAll);
+    }
+    assert!(asked_by_turn(&mut stage, BUSY).is_empty());
+    let piece = PieceIndex(0);
+    assert_eq!(
+        stage.turns(BUSY).pop(),
+        Some(turn::Message::Whole { piece }),
+        "all of it was asked for"
+    );
+    stage
+}
+
+/// Gives a turn, and returns what is asked for by it block by block.
+fn asked_by_turn(stage: &mut Stage, conn: ConnId) -> Vec<Block> {
+    let bytes = LENGTH as u32;
+    stage.turn(conn, &turn::Message::Grant { bytes, piece: None });
+    stage.asked(conn)
+}
+
+/// Lets blocks come with such a time between them.
+fn come(stage: &mut Stage, conn: ConnId, blocks: std::ops::Range<usize>, pace: Duration) {
+    for n in blocks {
+        stage.pass(pace);
+        send(stage, conn, n);
+    }
+}
+
+#[test]
+fn who_has_time_gives_half_of_what_another_would_give_late() {
+    let mut stage = taker();
+    come(&mut stage, BUSY, 0..2, Duration::from_millis(10));
+    // Of fourteen three come in any case; of the others the last half.
+    let asked = asked_by_turn(&mut stage, IDLE[0]);
+    let last: Vec<Block> = (10..BLOCKS).map(block).collect();
+    assert_eq!(asked, last);
+    let cancelled = |m: &Message| matches!(m, Message::Cancel(block) if last.contains(block));
+    assert_eq!(stage.heard(BUSY, cancelled), last.len());
+    // Two give it by now.
+    assert_eq!(asked_by_turn(&mut stage, IDLE[1]), []);
+    for n in 10..BLOCKS {
+        send(&mut stage, IDLE[0], n);
+    }
+    for n in 2..10 {
+        send(&mut stage, BUSY, n);
+    }
+    let piece = PieceIndex(0);
+    assert_eq!(stage.hashing, [piece]);
+    let result = Ok(stage.matter.digests(piece, true, false, |_| true));
+    stage.handle(Input::PieceHashed { piece, result });
+    assert_eq!(stage.done, [piece]);
+    assert!(stage.gone.is_empty());
+}
+
+/// What comes soon is on its way, and would come twice.
+#[test]
+fn who_gives_quickly_is_left_to_it() {
+    let mut stage = taker();
+    come(&mut stage, BUSY, 0..2, Duration::from_micros(300));
+    assert_eq!(asked_by_turn(&mut stage, IDLE[0]), []);
+    // Nor is the rest of what comes slowly, once that is not much.
+    let mut stage = taker();
+    come(&mut stage, BUSY, 0..9, Duration::from_millis(4));
+    assert_eq!(asked_by_turn(&mut stage, IDLE[0]), []);
+    assert_eq!(stage.heard(BUSY, |m| matches!(m, Message::Cancel(_))), 0);
+}
+
+/// What waits in two connections leaves by both alike, and neither piece is
+/// whole before the other.
+#[test]
+fn beside_others_a_connection_has_one_block_waiting() {
+    for others in [true, false] {
+        let mut stage = Stage::new(40, LENGTH, true);
+        let near = Abilities::OURS.with_trip(Duration::from_millis(10));
+        for conn in [BUSY]
+            .into_iter()
+            .chain(IDLE.into_iter().filter(|_| others))
+        {
+            stage.shake(conn, near);
+        }
+        assert!(stage.reads.is_empty());
+        stage.say(BUSY, Message::HaveNone);
+        if !others {
+            // Who is alone is asked what it wants.
+            let piece = stage.grants(BUSY)[0].1.unwrap();
+            stage.take(BUSY, piece, 0, LENGTH as u32);
+        }
+        let waiting = stage.reads.len();
+        match others {
+            true => assert_eq!(waiting, 1),
+            false => assert_eq!(waiting, BLOCKS, "nobody else is there"),
+        }
+    }
+}
