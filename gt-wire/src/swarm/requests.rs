@@ -66,6 +66,10 @@ const PARTIALS: usize = 1024;
 /// For how long a peer that gives turns is not asked for what it refused.
 const REFUSED: Duration = Duration::from_secs(2);
 
+/// The same for other kinds: what they reject may be what was taken back and asked
+/// for once more since, and they may never let us in anew.
+const REFUSED_BY_OTHERS: Duration = Duration::from_secs(30);
+
 /// Blocks that nobody asked for before a peer is thrown out.
 const UNASKED: u32 = 64;
 
@@ -475,13 +479,23 @@ impl Swarm {
                 self.alarm(until);
             }
         }
-        let mut late = false;
+        let (mut late, mut next) = (false, Duration::MAX);
         for conn in self.conns() {
             let Some(link) = self.links.get_mut(&conn) else {
                 continue;
             };
-            if link.takes_turns() && link.refused_at + REFUSED <= self.now {
-                link.refused.clear();
+            if !link.refused.is_empty() {
+                let rests = match link.takes_turns() {
+                    true => REFUSED,
+                    false => REFUSED_BY_OTHERS,
+                };
+                let at = link.refused_at + rests;
+                if at <= self.now {
+                    link.refused.clear();
+                    over |= !link.takes_turns();
+                } else {
+                    next = next.min(at);
+                }
             }
             if link.asks.is_empty() {
                 continue;
@@ -495,6 +509,7 @@ impl Swarm {
                 self.alarm(at);
             }
         }
+        self.alarm(next);
         if late {
             self.count_sources();
         }

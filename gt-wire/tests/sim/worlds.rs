@@ -384,3 +384,29 @@ fn nobody_asks_for_ever_where_it_is_refused() {
     };
     tell(&tale).unwrap();
 }
+
+/// What a peer rejected may be what was taken back and asked for once more, and
+/// it need not let anybody in anew.
+#[test]
+fn who_rejected_a_piece_once_is_asked_for_it_again() {
+    let tale = Tale {
+        seed: 13_300_885_411_343_142_245,
+        v2: true,
+        honest: 1,
+        pieces: 20,
+        piece: 2 * BLOCK,
+        latency: 5,
+        loss: 0,
+        hidden: 1,
+        stock: 1,
+        riders: 0,
+        leave: false,
+        mbits: vec![2.0; 7],
+        lies: vec![Nature::Corrupt(1), Nature::Corrupt(1)],
+        mishaps: vec![],
+        end: None,
+        sources: vec![Nature::Corrupt(1), Nature::Corrupt(1)],
+        down: Some(2.0),
+    };
+    tell(&tale).unwrap();
+}
