@@ -88,7 +88,7 @@ pub(super) struct Link {
     pub(super) late: BTreeSet<Block>,
     /// How often in a row it let requests run out.
     pub(super) snubs: u32,
-    /// Pieces that it refused to send since it last let us in.
+    /// Pieces that it refused to send since it last let us in, or of late.
     pub(super) refused: BTreeSet<PieceIndex>,
     /// When it last did.
     pub(super) refused_at: Duration,

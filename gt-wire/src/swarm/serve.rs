@@ -40,7 +40,8 @@ const AHEAD: Duration = Duration::from_millis(50);
 /// How many times as long as a block takes a connection may take nothing before
 /// it is known not to fill the line (N = 100, 5 ms, six seeds, a fifth rides free, 256
 /// KiB: 0.9464, with 1.3 0.9452). On a long line that is known from its window, and
-/// to wait costs more (25 ms, v2, three seeds: 0.930 with 1.3, 0.926 with 2).
+/// to wait costs more (v2, 25 ms, three seeds: 0.930 with 1.3, 0.926 with 2; v1,
+/// 50 ms, two and three: 0.888 and 0.804).
 const MORE: f64 = 2.0;
 const MORE_LONG: f64 = 1.3;
 

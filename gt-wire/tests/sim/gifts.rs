@@ -129,14 +129,7 @@ fn give(stage: &mut Stage, piece: u32) {
 
 fn send(stage: &mut Stage, conn: ConnId, blocks: Vec<Block>) {
     for block in blocks {
-        let data = stage.matter.read(block);
-        let Block { piece, offset, .. } = block;
-        let message = Message::Piece {
-            piece,
-            offset,
-            data,
-        };
-        stage.say(conn, message);
+        stage.send(conn, block);
     }
 }
 

@@ -7,7 +7,7 @@ use gt_vfs::content::BLOCK;
 use gt_wire::handshake::Abilities;
 use gt_wire::message::Message;
 use gt_wire::simulator::Matter;
-use gt_wire::swarm::{ConnId, Content, Input};
+use gt_wire::swarm::{ConnId, Content};
 use gt_wire::{Block, PieceIndex, turn};
 
 use crate::stage::Stage;
@@ -33,7 +33,7 @@ fn taker(pieces: usize, first: u32) -> Stage {
             let Some(turn::Message::Whole { piece }) = stage.turns(SLOW).pop() else {
                 panic!("it took nothing");
             };
-            send(&mut stage, SLOW, block(piece, n));
+            stage.send(SLOW, block(piece, n));
         }
     }
     let whole = |turn: &turn::Message| matches!(turn, turn::Message::Whole { .. });
@@ -54,17 +54,6 @@ fn taken(stage: &mut Stage, conn: ConnId) -> (u32, Vec<Block>) {
         Some(turn::Message::Take { bytes }) => (bytes, stage.asked(conn)),
         other => panic!("{other:?}"),
     }
-}
-
-fn send(stage: &mut Stage, conn: ConnId, block: Block) {
-    let Block { piece, offset, .. } = block;
-    let data = stage.matter.read(block);
-    let message = Message::Piece {
-        piece,
-        offset,
-        data,
-    };
-    stage.say(conn, message);
 }
 
 fn block(piece: PieceIndex, n: usize) -> Block {
@@ -89,24 +78,20 @@ fn the_last_blocks_come_of_all_who_have_time_for_them() {
     }
     // The first is told what it need not send, and all is well if it does.
     for (n, conn) in OTHERS.into_iter().enumerate() {
-        send(&mut stage, conn, block(piece, BLOCKS - 1 - n));
+        stage.send(conn, block(piece, BLOCKS - 1 - n));
     }
     assert_eq!(stage.heard(SLOW, |m| matches!(m, Message::Cancel(_))), 3);
     for n in 0..BLOCKS {
-        send(&mut stage, SLOW, block(piece, n));
+        stage.send(SLOW, block(piece, n));
     }
-    assert_eq!(stage.hashing, [piece]);
-    let result = Ok(stage.matter.digests(piece, true, false, |_| true));
-    stage.handle(Input::PieceHashed { piece, result });
-    assert_eq!(stage.done, [piece]);
-    assert!(stage.gone.is_empty());
+    stage.finish(piece);
 }
 
 #[test]
 fn of_the_piece_that_lacks_most_first() {
     let mut stage = taker(2, 0);
     for n in 0..3 {
-        send(&mut stage, SLOW, block(PieceIndex(0), n));
+        stage.send(SLOW, block(PieceIndex(0), n));
     }
     stage.pass(Duration::from_millis(60));
     for (n, conn) in OTHERS.into_iter().take(2).enumerate() {

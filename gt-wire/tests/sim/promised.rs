@@ -20,16 +20,7 @@ const TRIP: Duration = Duration::from_millis(10);
 fn give(stage: &mut Stage, asked: &[Block], less: usize) {
     for block in &asked[..asked.len() - less] {
         stage.pass(Duration::from_micros(500));
-        let data = stage.matter.read(*block);
-        let Block { piece, offset, .. } = *block;
-        stage.say(
-            GIVER,
-            Message::Piece {
-                piece,
-                offset,
-                data,
-            },
-        );
+        stage.send(GIVER, *block);
     }
 }
 

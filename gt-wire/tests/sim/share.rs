@@ -7,7 +7,7 @@ use gt_vfs::content::BLOCK;
 use gt_wire::handshake::Abilities;
 use gt_wire::message::Message;
 use gt_wire::simulator::Matter;
-use gt_wire::swarm::{ConnId, Content, Input};
+use gt_wire::swarm::{ConnId, Content};
 use gt_wire::{Block, PieceIndex, turn};
 
 use crate::stage::Stage;
@@ -23,17 +23,6 @@ fn block(n: usize) -> Block {
         offset: (n * BLOCK) as u32,
         length: BLOCK as u32,
     }
-}
-
-fn send(stage: &mut Stage, conn: ConnId, n: usize) {
-    let Block { piece, offset, .. } = block(n);
-    let data = stage.matter.read(block(n));
-    let message = Message::Piece {
-        piece,
-        offset,
-        data,
-    };
-    stage.say(conn, message);
 }
 
 /// A swarm that asked one peer for all of its only piece.
@@ -66,7 +55,7 @@ fn asked_by_turn(stage: &mut Stage, conn: ConnId) -> Vec<Block> {
 fn come(stage: &mut Stage, conn: ConnId, blocks: std::ops::Range<usize>, pace: Duration) {
     for n in blocks {
         stage.pass(pace);
-        send(stage, conn, n);
+        stage.send(conn, block(n));
     }
 }
 
@@ -83,17 +72,12 @@ fn who_has_time_gives_half_of_what_another_would_give_late() {
     // Two give it by now.
     assert_eq!(asked_by_turn(&mut stage, IDLE[1]), []);
     for n in 10..BLOCKS {
-        send(&mut stage, IDLE[0], n);
+        stage.send(IDLE[0], block(n));
     }
     for n in 2..10 {
-        send(&mut stage, BUSY, n);
+        stage.send(BUSY, block(n));
     }
-    let piece = PieceIndex(0);
-    assert_eq!(stage.hashing, [piece]);
-    let result = Ok(stage.matter.digests(piece, true, false, |_| true));
-    stage.handle(Input::PieceHashed { piece, result });
-    assert_eq!(stage.done, [piece]);
-    assert!(stage.gone.is_empty());
+    stage.finish(PieceIndex(0));
 }
 
 /// What comes soon is on its way, and would come twice.

@@ -137,6 +137,27 @@ impl Stage {
         self.hear(conn, message.to_bytes());
     }
 
+    /// A peer sends a block.
+    pub fn send(&mut self, conn: ConnId, block: Block) {
+        let data = self.matter.read(block);
+        let Block { piece, offset, .. } = block;
+        let message = Message::Piece {
+            piece,
+            offset,
+            data,
+        };
+        self.say(conn, message);
+    }
+
+    /// All of a v1 piece has come, is right, and nobody was sent away.
+    pub fn finish(&mut self, piece: PieceIndex) {
+        assert_eq!(self.hashing, [piece]);
+        let result = Ok(self.matter.digests(piece, true, false, |_| true));
+        self.handle(Input::PieceHashed { piece, result });
+        assert_eq!(self.done, [piece]);
+        assert!(self.gone.is_empty());
+    }
+
     /// Lets time pass.
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
