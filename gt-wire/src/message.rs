@@ -308,6 +308,37 @@ mod tests {
     }
 
     #[test]
+    fn nor_are_the_bytes_of_a_block_that_come_after_its_numbers() {
+        let raw = Message::Piece {
+            piece: PieceIndex(1),
+            offset: 16384,
+            data: vec![5; BLOCK].into(),
+        }
+        .to_bytes();
+        for cuts in [&[13][..], &[4], &[5], &[2, 5, 13], &[9]] {
+            let mut decoder = Decoder::new(10);
+            let mut from = 0;
+            for cut in cuts {
+                decoder.push(raw.slice(from..*cut));
+                assert_eq!(decoder.next(), Ok(None));
+                from = *cut;
+            }
+            decoder.push(raw.slice(from..));
+            let Ok(Some(Message::Piece {
+                piece,
+                offset,
+                data,
+            })) = decoder.next()
+            else {
+                panic!("no piece after {cuts:?}");
+            };
+            assert_eq!((piece, offset, data.len()), (PieceIndex(1), 16384, BLOCK));
+            assert_eq!(data.as_ptr(), raw[13..].as_ptr(), "{cuts:?}");
+            assert_eq!(decoder.waiting(), 0);
+        }
+    }
+
+    #[test]
     fn wrong_lengths_by_name() {
         let refuse = |name: &str, raw: &[u8]| {
             let mut decoder = Decoder::new(9);

@@ -9,8 +9,9 @@ use crate::hashes::HashSpan;
 
 /// Takes bytes as they come and gives messages.
 ///
-/// A message that lies whole in one chunk is a slice of it; only those that
-/// straddle two chunks are copied, once.
+/// A message that lies whole in one chunk is a slice of it, and so are the
+/// bytes of a block that do, wherever its numbers lie; only what straddles two
+/// chunks is copied, once.
 #[derive(Debug)]
 pub struct Decoder {
     /// The beginning of a message whose end has not come.
@@ -100,12 +101,37 @@ impl Decoder {
         }
         let id = self.peek()[4];
         self.check_length(id, length)?;
+        if id == id::PIECE
+            && let Some(piece) = self.piece_in_two(length)
+        {
+            return Ok(Some(piece));
+        }
         if !self.fill(4 + length) {
             return Ok(None);
         }
         let mut frame = self.take(4 + length);
         frame.advance(5);
         parse(id, frame).map(Some)
+    }
+
+    /// Takes a block whose numbers came before its bytes, which then lie whole in
+    /// one chunk and need no copy: a sender that hands its kernel a header and a
+    /// slice of a file sends such.
+    fn piece_in_two(&mut self, length: usize) -> Option<Message> {
+        const NUMBERS: usize = 4 + 9;
+        let bytes = length - 9;
+        let begun = !self.part.is_empty() && self.part.len() <= NUMBERS;
+        if !begun || self.rest.len() < NUMBERS - self.part.len() + bytes {
+            return None;
+        }
+        self.fill(NUMBERS);
+        let mut numbers = self.take(NUMBERS);
+        numbers.advance(5);
+        Some(Message::Piece {
+            piece: PieceIndex(numbers.get_u32()),
+            offset: numbers.get_u32(),
+            data: self.rest.split_to(bytes),
+        })
     }
 
     /// Collects `n` bytes at the front, if they have come. They lie in `part`
