@@ -19,7 +19,9 @@ const IDLE: Duration = Duration::from_millis(200);
 /// Unsent bytes that the kernel takes (`TCP_NOTSENT_LOWAT`).
 pub(super) const UNSENT: usize = 16 * 1024;
 
-/// Bytes that leave an uplink before another connection's turn comes.
+/// After so many bytes, and what is left of a part then, an uplink goes on to
+/// another connection. A kernel sends what it was handed at once in one train;
+/// the last bytes of a block do not wait until all others had their turn.
 const CHUNK: usize = 16 * 1024;
 
 #[derive(Debug)]
@@ -107,22 +109,21 @@ impl Pipe {
     }
 
     /// Sends a chunk: moves it to what flies, and returns its bytes and how
-    /// many parts they are.
+    /// many parts they are. Only the window cuts parts, and what the kernel
+    /// has: a block that is cut has to be put together where it arrives.
     pub(super) fn send(&mut self) -> (usize, u32) {
-        let mut room = CHUNK
-            .min(self.window - self.under_way.min(self.window))
-            .max(1);
+        let room = self.window.saturating_sub(self.under_way);
+        let room = room.min(self.taken).max(1);
         let (mut bytes, mut parts) = (0, 0);
-        while room > 0
-            && let Some(mut first) = self.queue.pop_front()
+        while bytes < CHUNK.min(room)
+            && let Some(mut part) = self.queue.pop_front()
         {
-            if first.len() > room {
-                self.queue.push_front(first.split_off(room));
+            if part.len() > room - bytes {
+                self.queue.push_front(part.split_off(room - bytes));
             }
-            room -= first.len();
-            bytes += first.len();
+            bytes += part.len();
             parts += 1;
-            self.flying.push_back(first);
+            self.flying.push_back(part);
         }
         self.waiting -= bytes;
         self.taken = self.taken.saturating_sub(bytes);
@@ -140,5 +141,57 @@ impl Pipe {
     /// Notes a lost packet.
     pub(super) fn lost(&mut self) {
         self.window = (self.window / 2).max(WINDOW);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCK: usize = 16 * 1024;
+
+    /// A connection that blocks with their numbers wait for.
+    fn with_blocks(count: usize) -> Pipe {
+        let mut pipe = Pipe::new(0);
+        for _ in 0..count {
+            pipe.push(Bytes::from_static(&[0; 13]));
+            pipe.push(Bytes::from_static(&[1; BLOCK]));
+        }
+        pipe
+    }
+
+    #[test]
+    fn a_chunk_is_a_whole_block_and_what_is_told_of_is_what_was_sent() {
+        let mut pipe = with_blocks(4);
+        pipe.window = WINDOW_MOST;
+        let mut told = pipe.take_up();
+        for n in 1..=4 {
+            let (bytes, parts) = pipe.send();
+            assert_eq!((bytes, parts), (BLOCK + 13, 2), "block {n}");
+            told += pipe.take_up();
+            assert!(told >= n * (BLOCK + 13), "it was sent, so it was taken");
+        }
+        assert_eq!(told, 4 * (BLOCK + 13));
+        assert!(pipe.is_empty());
+    }
+
+    #[test]
+    fn the_window_cuts_a_block() {
+        let mut pipe = with_blocks(1);
+        pipe.take_up();
+        assert_eq!(pipe.send(), (WINDOW, 2));
+        assert_eq!(pipe.ready_at(Duration::ZERO), Duration::ZERO);
+        let trip = Duration::from_millis(10);
+        pipe.sent(Duration::ZERO, trip, WINDOW);
+        assert_eq!(
+            pipe.ready_at(Duration::ZERO),
+            trip,
+            "it waits for the answer"
+        );
+        assert_eq!(pipe.ready_at(trip), trip);
+        assert_eq!(pipe.window, 2 * WINDOW);
+        assert_eq!(pipe.send(), (BLOCK + 13 - WINDOW, 1));
+        let flown: usize = pipe.flying.iter().map(Bytes::len).sum();
+        assert_eq!(flown, BLOCK + 13);
     }
 }
