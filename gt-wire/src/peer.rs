@@ -12,18 +12,20 @@ use crate::message::{self, Decoder, Message};
 ///
 /// It holds what follows from the bytes alone; what to answer is the swarm's
 /// affair.
+// What walks over all connections look at comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Peer {
-    decoder: Decoder,
+    have: Bitfield,
+    choking: bool,
+    interested: bool,
+    told: bool,
     handshake: Option<Handshake>,
     /// `None` in a swarm without content.
     pieces: Option<u32>,
-    have: Bitfield,
-    told: bool,
     /// Pieces of a later bitfield that are still to be told of.
     more: Vec<u32>,
-    choking: bool,
-    interested: bool,
+    decoder: Decoder,
 }
 
 /// Something a peer said.

@@ -26,6 +26,7 @@ mod intake;
 mod layers;
 mod leaves;
 mod link;
+mod links;
 mod merit;
 mod mirrors;
 mod options;
@@ -47,7 +48,7 @@ mod torrent;
 mod turns;
 mod verify;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub use input::{ConnId, Digests, Failure, Input, ReadId, Source};
@@ -66,6 +67,7 @@ use describe::Describe;
 use dispatch::Dispatch;
 use intake::Intake;
 use link::Link;
+use links::Links;
 use merit::Merit;
 use mirrors::Mirror;
 use peers::Book;
@@ -110,7 +112,7 @@ pub struct Swarm {
     outputs: VecDeque<Output>,
     /// Connections with words not handed to the driver yet.
     dirty: BTreeSet<ConnId>,
-    links: BTreeMap<ConnId, Link>,
+    links: Links,
     book: Book,
     punches: Punches,
     describe: Describe,
@@ -155,7 +157,7 @@ impl Swarm {
             haves_at: Duration::MAX,
             outputs: VecDeque::new(),
             dirty: BTreeSet::new(),
-            links: BTreeMap::new(),
+            links: Links::default(),
             book: Book::default(),
             punches: Punches::default(),
             describe: Describe::default(),
@@ -359,9 +361,8 @@ impl Swarm {
             let Some(link) = self.links.get_mut(&conn) else {
                 continue;
             };
-            for bytes in link.flush() {
-                self.outputs.push_back(Output::Send { conn, bytes });
-            }
+            let sends = link.flush().map(|bytes| Output::Send { conn, bytes });
+            self.outputs.extend(sends);
             if let Some(errands) = &mut link.errands {
                 self.outputs.extend(errands.outputs());
             }

@@ -19,6 +19,7 @@ use super::Swarm;
 use super::connect::QUEUE_REQUESTS;
 use super::input::ConnId;
 use super::link::Link;
+use super::links::Links;
 use super::pieces::{Partial, Phase};
 use super::torrent::Torrent;
 use crate::geometry::{Block, PieceIndex};
@@ -122,11 +123,7 @@ impl Promises {
 
     /// Returns who waits for blocks of a piece, and who was promised it and may
     /// not know its layer, so that it could not ask.
-    pub(super) fn who_waits(
-        &self,
-        piece: PieceIndex,
-        links: &BTreeMap<ConnId, Link>,
-    ) -> Vec<ConnId> {
+    pub(super) fn who_waits(&self, piece: PieceIndex, links: &Links) -> Vec<ConnId> {
         let Some(promise) = self.pieces.get(&piece) else {
             return Vec::new();
         };

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Swarm;
 use super::input::ConnId;
+use super::link::Link;
 use super::output::{Output, Reason};
 use crate::bitfield::Bitfield;
 use crate::exchange;
@@ -37,7 +38,9 @@ impl Swarm {
                 self.refill(conn);
             }
             Message::Interested | Message::NotInterested => {
-                self.fill_slots();
+                if !self.links.get(&conn).is_some_and(Link::takes_turns) {
+                    self.fill_slots();
+                }
                 self.grant_turns();
             }
             Message::Request(block) => self.was_asked(conn, block),

@@ -10,7 +10,10 @@ use crate::swarm::connect::QUEUE_REQUESTS;
 use crate::turn;
 
 /// The turns of one link, either way.
+///
+/// What each grant looks at comes first.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(in crate::swarm) struct Ledger {
     /// The peer's number for the extension, once it has said.
     pub(in crate::swarm) number: Option<u8>,
@@ -18,6 +21,15 @@ pub(in crate::swarm) struct Ledger {
     pub(in crate::swarm) gives: bool,
     /// Whether it refused a gift, and is asked before it is given anything.
     pub(super) choosy: bool,
+    /// Whether it passed while turns that it took were still served, and so
+    /// rests only until the next of them is over.
+    pub(super) full: bool,
+    /// Grants in a row that it did not answer.
+    pub(super) deaf: u32,
+    /// Not to be granted a turn before, unless we have more pieces than...
+    pub(super) rest: Duration,
+    /// ...this.
+    pub(super) rest_pieces: u32,
     /// Gifts of its that we refused.
     pub(super) refused: u32,
     /// Grants without an answer, in order.
@@ -28,17 +40,8 @@ pub(in crate::swarm) struct Ledger {
     pub(in crate::swarm) allowance: u32,
     /// When it last took or asked.
     pub(in crate::swarm) active: Duration,
-    /// Not to be granted a turn before, unless we have more pieces than...
-    pub(super) rest: Duration,
-    /// ...this.
-    pub(super) rest_pieces: u32,
-    /// Whether it passed while turns that it took were still served, and so
-    /// rests only until the next of them is over.
-    pub(super) full: bool,
     /// Grants to us that wait until piece layers are known.
     pub(in crate::swarm) held: Vec<turn::Message>,
-    /// Grants in a row that it did not answer.
-    pub(super) deaf: u32,
     /// Shortest time from a grant to its answer.
     pub(in crate::swarm) delay: Option<Duration>,
     /// How long the handshake took to be answered, or the call by the caller's
