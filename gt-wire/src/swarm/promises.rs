@@ -281,15 +281,15 @@ impl Swarm {
             return;
         }
         promise.until = Some(until);
+        let mut waits = Vec::new();
         for (conn, asked) in &mut promise.asked {
             let here: Vec<Block> = asked.extract_if(.., |b| partial.is_right(*b)).collect();
-            if let Some(link) = self.links.get_mut(conn)
-                && !here.is_empty()
-            {
-                link.asked_at = self.now;
-                link.queue.extend(here);
-                self.server.wait_for(link);
+            if !here.is_empty() {
+                waits.push((*conn, here));
             }
+        }
+        for (conn, here) in waits {
+            self.serve_later(conn, here);
         }
         self.feed();
     }
@@ -301,11 +301,16 @@ impl Swarm {
             return;
         };
         for (conn, blocks) in promise.asked {
-            if let Some(link) = self.links.get_mut(&conn) {
-                link.asked_at = self.now;
-                link.queue.extend(blocks);
-                self.server.wait_for(link);
-            }
+            self.serve_later(conn, blocks);
+        }
+    }
+
+    /// Lets a peer wait for blocks that are here now.
+    fn serve_later(&mut self, conn: ConnId, blocks: impl IntoIterator<Item = Block>) {
+        if let Some(link) = self.links.get_mut(&conn) {
+            link.asked_at = self.now;
+            link.queue.extend(blocks);
+            self.server.wait_for(link, self.torrent.as_ref());
         }
     }
 

@@ -16,11 +16,19 @@ use super::connect::QUEUE_REQUESTS;
 use super::input::{ConnId, Failure, ReadId};
 use super::link::Link;
 use super::output::{Event, Output, Reason};
-use crate::geometry::Block;
+use super::torrent::Torrent;
+use crate::geometry::{Block, PieceIndex};
 use crate::message::Message;
 
 /// The most connections that are fed at a time.
 const WIDTH_MOST: usize = 24;
+
+/// So many later pieces that half as many peers have are served before one:
+/// more than are asked for at a time, and still an end to waiting.
+const PLACES: u64 = 8;
+
+/// The share of all pieces that is most of them.
+const MOST: (u64, u64) = (3, 4);
 
 /// Bytes below which a connection has as good as nothing waiting.
 const LOW: usize = BLOCK / 2;
@@ -57,7 +65,8 @@ const STUCK: Duration = Duration::from_millis(500);
 /// The order of serving, and what is being read.
 #[derive(Debug, Default)]
 pub(super) struct Server {
-    /// Connections with requests, the oldest piece first.
+    /// Connections with requests, the oldest piece first, and rare ones before
+    /// others.
     ready: BTreeSet<(u64, ConnId)>,
     /// Connections that have blocks waiting in the driver, in order.
     fed: Vec<ConnId>,
@@ -78,23 +87,46 @@ impl Server {
     }
 
     /// Gives a link that asks for something a place, unless it has one.
-    pub(super) fn wait_for(&mut self, link: &mut Link) {
+    pub(super) fn wait_for(&mut self, link: &mut Link, torrent: Option<&Torrent>) {
         if link.ticket.is_none() {
-            self.line_up(link);
+            self.line_up(link, torrent);
         }
     }
 
-    /// Gives a link a place at the end for the piece it asks for first, or
-    /// takes its place away if it asks for nothing.
-    pub(super) fn line_up(&mut self, link: &mut Link) {
+    /// Gives a link a place for the piece it asks for first, or takes its place
+    /// away if it asks for nothing. The place is at the end, but before pieces
+    /// that are much more common and came not long before.
+    pub(super) fn line_up(&mut self, link: &mut Link, torrent: Option<&Torrent>) {
         if let Some(ticket) = link.ticket.take() {
             self.ready.remove(&(ticket, link.conn));
         }
         link.serving = link.queue.front().map(|block| block.piece);
-        if link.serving.is_some() {
+        if let Some(piece) = link.serving {
             self.tickets += 1;
-            link.ticket = Some(self.tickets);
-            self.ready.insert((self.tickets, link.conn));
+            let rank = torrent.map_or(0, |t| t.rank(piece));
+            let ticket = self.tickets + PLACES * u64::from(rank);
+            link.ticket = Some(ticket);
+            self.ready.insert((ticket, link.conn));
+        }
+    }
+}
+
+impl Torrent {
+    /// Returns how common a piece is among our peers as a power of two, once
+    /// we have most of all; before, each is as common as another.
+    ///
+    /// The last pieces begin their way when others are almost through, and one
+    /// that lags is what everybody waits for; where peers leave, its few givers
+    /// do before all have it (N = 100, pieces of 256 KiB, leaving, 20 seeds:
+    /// 0.937, 0.933 at least, origin 1.02; without this 0.894, 0.685 at least,
+    /// origin 1.07). At the beginning everything is rare, and the order of the
+    /// requests is better (a fifth rides free, six seeds: 0.947 instead of
+    /// 0.949).
+    fn rank(&self, piece: PieceIndex) -> u32 {
+        let (have, all) = (u64::from(self.have.count()), u64::from(self.have.len()));
+        match have * MOST.1 >= all * MOST.0 {
+            true => (self.picker.count(piece) + 1).ilog2(),
+            false => 0,
         }
     }
 }
@@ -149,7 +181,7 @@ impl Swarm {
             return;
         }
         link.queue.push_back(block);
-        self.server.wait_for(link);
+        self.server.wait_for(link, Some(torrent));
         self.dispatch_requested(conn, block.piece);
         self.feed();
     }
@@ -161,7 +193,7 @@ impl Swarm {
         if let Some(at) = link.queue.iter().position(|b| *b == block) {
             link.queue.remove(at);
             if link.queue.front().map(|b| b.piece) != link.serving {
-                self.server.line_up(link);
+                self.server.line_up(link, self.torrent.as_ref());
             }
         } else {
             let torrent = self.torrent.as_mut();
@@ -334,7 +366,7 @@ impl Swarm {
             self.outputs.push_back(Output::Read { id, block });
         }
         if link.queue.front().map(|b| b.piece) != link.serving {
-            self.server.line_up(link);
+            self.server.line_up(link, self.torrent.as_ref());
         }
     }
 
@@ -396,7 +428,7 @@ impl Swarm {
         if let Some(torrent) = &mut self.torrent {
             queue.extend(torrent.promises.cancel_all(conn));
         }
-        self.server.line_up(link);
+        self.server.line_up(link, self.torrent.as_ref());
         self.say(conn, Message::Choke);
         for block in queue {
             self.refuse(conn, block);

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use gt_vfs::content::BLOCK;
 use gt_wire::handshake::Abilities;
 use gt_wire::message::Message;
 use gt_wire::simulator::Matter;
-use gt_wire::swarm::{ConnId, Content};
+use gt_wire::swarm::{ConnId, Content, Input};
 use gt_wire::{Block, PieceIndex, turn};
 
 use crate::stage::Stage;
@@ -119,4 +120,48 @@ fn beside_others_a_connection_has_one_block_waiting() {
             false => assert_eq!(waiting, BLOCKS, "nobody else is there"),
         }
     }
+}
+
+/// Returns the pieces that are served in the order of their blocks: the first
+/// peer asks for one that many have, the second for another, and the third for
+/// one that nobody else has. We have so many of eight.
+fn served(ours: u32) -> Vec<u32> {
+    let matter = Matter::v1(8 * LENGTH, LENGTH);
+    let mut content = Content::new(matter.known.clone());
+    for piece in 0..ours {
+        content.have.insert(piece);
+    }
+    let mut stage = Stage::with(matter, content);
+    for n in 10..22 {
+        stage.join(ConnId(n), false);
+        stage.say(ConnId(n), Message::Bitfield(Bytes::from_static(&[0x7f])));
+    }
+    let asking = [(BUSY, 1), (IDLE[0], 2), (IDLE[1], 0)];
+    for (conn, _) in asking {
+        stage.join(conn, false);
+        stage.say(conn, Message::HaveNone);
+        stage.say(conn, Message::Interested);
+    }
+    for (conn, piece) in asking {
+        for n in 0..BLOCKS {
+            let piece = PieceIndex(piece);
+            stage.say(conn, Message::Request(Block { piece, ..block(n) }));
+        }
+    }
+    let mut order: Vec<u32> = Vec::new();
+    while let Some((id, block)) = stage.reads.pop_front() {
+        if order.last() != Some(&block.piece.0) {
+            order.push(block.piece.0);
+        }
+        let result = Ok(stage.matter.read(block));
+        stage.handle(Input::BlockRead { id, result });
+    }
+    order
+}
+
+/// Nobody waits for the others when everybody waits for the last.
+#[test]
+fn a_piece_that_lags_is_served_first_near_the_end() {
+    assert_eq!(served(7), [1, 0, 1, 2]);
+    assert_eq!(served(5), [1, 2, 0], "all of it is rare at the beginning");
 }

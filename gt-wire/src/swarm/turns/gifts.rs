@@ -80,7 +80,7 @@ impl Swarm {
         link.asked_at = now;
         self.turns.open += 1;
         link.queue.extend(torrent.geometry.blocks(piece));
-        self.server.wait_for(link);
+        self.server.wait_for(link, self.torrent.as_ref());
         self.prove_to(conn, Some(piece));
         if self.is_through() {
             self.tell_proof(conn, piece);
@@ -108,7 +108,7 @@ impl Swarm {
         let kept: Vec<Block> = link.queue.iter().filter(of_it).copied().collect();
         link.queue.retain(|block| block.piece != piece);
         if link.serving == Some(piece) {
-            self.server.line_up(link);
+            self.server.line_up(link, self.torrent.as_ref());
         }
         for block in kept {
             self.refuse(conn, block);
