@@ -165,3 +165,46 @@ fn a_piece_that_lags_is_served_first_near_the_end() {
     assert_eq!(served(7), [1, 0, 1, 2]);
     assert_eq!(served(5), [1, 2, 0], "all of it is rare at the beginning");
 }
+
+/// One who asks for rare pieces without end keeps nobody waiting without end.
+#[test]
+fn others_wait_for_a_bounded_number_of_rare_pieces() {
+    let matter = Matter::v1(64 * BLOCK, BLOCK);
+    let mut content = Content::new(matter.known.clone());
+    for piece in 0..60 {
+        content.have.insert(piece);
+    }
+    let mut stage = Stage::with(matter, content);
+    for n in 10..22 {
+        stage.join(ConnId(n), false);
+        // The last eight pieces, of which we have four.
+        let last = Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 0xff]);
+        stage.say(ConnId(n), Message::Bitfield(last));
+    }
+    for conn in [BUSY, IDLE[0]] {
+        stage.join(conn, false);
+        stage.say(conn, Message::HaveNone);
+        stage.say(conn, Message::Interested);
+    }
+    let of = |piece| {
+        Message::Request(Block {
+            piece: PieceIndex(piece),
+            ..block(0)
+        })
+    };
+    for piece in 0..50 {
+        stage.say(BUSY, of(piece));
+    }
+    stage.say(IDLE[0], of(57));
+    let mut before = 0;
+    while let Some((id, block)) = stage.reads.pop_front() {
+        if block.piece.0 == 57 {
+            break;
+        }
+        before += 1;
+        let result = Ok(stage.matter.read(block));
+        stage.handle(Input::BlockRead { id, result });
+    }
+    // Twelve others have it: eight places for each of three doublings.
+    assert!((20..30).contains(&before), "after {before}");
+}
