@@ -10,7 +10,7 @@
 
 mod layer;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut};
 use gt_vfs::Root;
 use gt_vfs::content::{Hash, pair};
 
@@ -41,7 +41,7 @@ impl HashSpan {
     pub const LENGTH: usize = 48;
 
     /// Writes the 48 bytes.
-    pub fn encode(&self, out: &mut BytesMut) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_slice(&self.root.0);
         out.put_u32(self.base);
         out.put_u32(self.index);
@@ -50,7 +50,7 @@ impl HashSpan {
     }
 
     /// Reads 48 bytes, which must be there.
-    pub(crate) fn decode(raw: &mut Bytes) -> Self {
+    pub(crate) fn decode(raw: &mut impl Buf) -> Self {
         let mut root = [0; 32];
         raw.copy_to_slice(&mut root);
         Self {

@@ -2,7 +2,7 @@
 
 mod decoder;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use gt_vfs::content::BLOCK;
 
 use crate::geometry::{Block, PieceIndex};
@@ -109,7 +109,7 @@ mod id {
 impl Message {
     /// Writes the message with its length, but for the bytes of a block,
     /// bitfield or payload, which are returned to follow without a copy.
-    pub fn encode(self, out: &mut BytesMut) -> Option<Bytes> {
+    pub fn encode(self, out: &mut Vec<u8>) -> Option<Bytes> {
         match self {
             Self::KeepAlive => out.put_u32(0),
             Self::Choke => bare(out, id::CHOKE),
@@ -160,42 +160,43 @@ impl Message {
 
     /// Returns the whole message as bytes, for tests and small tools.
     pub fn to_bytes(self) -> Bytes {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         if let Some(tail) = self.encode(&mut out) {
-            out.put(tail);
+            out.extend_from_slice(&tail);
         }
-        out.freeze()
+        out.into()
     }
 }
 
-fn head(out: &mut BytesMut, id: u8, payload: usize) {
+fn head(out: &mut Vec<u8>, id: u8, payload: usize) {
     out.put_u32(u32::try_from(1 + payload).expect("payloads are bounded far below 4 GiB"));
     out.put_u8(id);
 }
 
-fn bare(out: &mut BytesMut, id: u8) {
+fn bare(out: &mut Vec<u8>, id: u8) {
     head(out, id, 0);
 }
 
-fn about_piece(out: &mut BytesMut, id: u8, piece: PieceIndex) {
+fn about_piece(out: &mut Vec<u8>, id: u8, piece: PieceIndex) {
     head(out, id, 4);
     out.put_u32(piece.0);
 }
 
-fn about_block(out: &mut BytesMut, id: u8, block: Block) {
+fn about_block(out: &mut Vec<u8>, id: u8, block: Block) {
     head(out, id, 12);
     out.put_u32(block.piece.0);
     out.put_u32(block.offset);
     out.put_u32(block.length);
 }
 
-fn about_hashes(out: &mut BytesMut, id: u8, span: &HashSpan, hashes: usize) {
+fn about_hashes(out: &mut Vec<u8>, id: u8, span: &HashSpan, hashes: usize) {
     head(out, id, HashSpan::LENGTH + hashes);
     span.encode(out);
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
     use gt_vfs::Root;
     use proptest::prelude::*;
 

@@ -41,6 +41,7 @@ mod punch;
 mod ramp;
 mod requests;
 mod serve;
+mod sorted;
 mod stats;
 mod taking;
 mod talk;
@@ -48,7 +49,7 @@ mod torrent;
 mod turns;
 mod verify;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use input::{ConnId, Digests, Failure, Input, ReadId, Source};
@@ -58,7 +59,7 @@ pub use output::{Event, Fault, Output, Reason, Totals};
 pub use stats::PeerStats;
 
 use crate::bitfield::Bitfield;
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, PieceIndex};
 use crate::source;
 
 use chance::Chance;
@@ -73,6 +74,7 @@ use mirrors::Mirror;
 use peers::Book;
 use punch::Punches;
 use serve::Server;
+use sorted::Sorted;
 use torrent::Torrent;
 use turns::Turns;
 
@@ -106,12 +108,14 @@ pub struct Swarm {
     wake: Duration,
     /// The same without what is due within milliseconds and cheap to look at.
     slow: Duration,
-    /// When pieces that peers were not told of yet are told.
+    /// Pieces that came in of late, which not all peers were told of.
+    news: Vec<PieceIndex>,
+    /// When they are.
     haves_at: Duration,
     chance: Chance,
     outputs: VecDeque<Output>,
     /// Connections with words not handed to the driver yet.
-    dirty: BTreeSet<ConnId>,
+    dirty: Sorted<ConnId, ()>,
     links: Links,
     book: Book,
     punches: Punches,
@@ -125,8 +129,9 @@ pub struct Swarm {
     intake: Intake,
     merit: Merit,
     totals: Totals,
-    /// Peers that would send us something now.
-    sources: usize,
+    /// Peers that would send us something now; `None` until they are counted
+    /// again.
+    sources: Option<usize>,
     announcing: bool,
     announce_at: Duration,
     announce_failures: u32,
@@ -154,9 +159,10 @@ impl Swarm {
             now: Duration::ZERO,
             wake: Duration::ZERO,
             slow: Duration::ZERO,
+            news: Vec::new(),
             haves_at: Duration::MAX,
             outputs: VecDeque::new(),
-            dirty: BTreeSet::new(),
+            dirty: Sorted::default(),
             links: Links::default(),
             book: Book::default(),
             punches: Punches::default(),
@@ -171,7 +177,7 @@ impl Swarm {
             intake: Intake::default(),
             merit: Merit::default(),
             totals: Totals::default(),
-            sources: 0,
+            sources: None,
             announcing: true,
             announce_at: Duration::MAX,
             announce_failures: 0,
@@ -254,6 +260,7 @@ impl Swarm {
         if self.links.is_empty() {
             // A node keeps thousands of torrents that nobody asks for.
             self.outputs.shrink_to_fit();
+            self.news = Vec::new();
         }
         Output::Wait(self.wake)
     }
@@ -357,7 +364,7 @@ impl Swarm {
 
     /// Hands what was said to the driver.
     fn settle(&mut self) {
-        while let Some(conn) = self.dirty.pop_first() {
+        while let Some((conn, ())) = self.dirty.pop_first() {
             let Some(link) = self.links.get_mut(&conn) else {
                 continue;
             };
@@ -373,10 +380,12 @@ impl Swarm {
     fn tell_haves(&mut self) {
         self.haves_at = Duration::MAX;
         for link in self.links.values_mut() {
-            if link.say_haves(self.now) {
-                self.dirty.insert(link.conn);
+            if link.tell(self.now, &self.news) {
+                self.dirty.insert(link.conn, ());
             }
+            link.told = 0;
         }
+        self.news.clear();
     }
 
     fn event(&mut self, event: Event) {

@@ -46,7 +46,7 @@
 //! and the first and each step are written in groups of seven bits, the lowest
 //! first, each but the last with its highest bit set.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 
 use crate::geometry::PieceIndex;
 
@@ -135,7 +135,17 @@ pub enum Message {
 impl Message {
     /// Writes the payload.
     pub fn write(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(9);
+        let length = match self {
+            Self::Layers => 1,
+            Self::Grant { piece: None, .. }
+            | Self::Take { .. }
+            | Self::Gift { .. }
+            | Self::Whole { .. } => 5,
+            Self::Grant { .. } | Self::Promise { .. } => 9,
+            Self::Proof { hashes, .. } => 5 + hashes.len(),
+            Self::Pieces { pieces } => 1 + 2 * pieces.len(),
+        };
+        let mut out = Vec::with_capacity(length);
         match *self {
             Self::Grant { bytes, piece: None } => {
                 out.put_u8(GRANT);
@@ -184,7 +194,7 @@ impl Message {
                 }
             }
         }
-        out.freeze()
+        out.into()
     }
 
     /// Reads a payload; `None` for what a later version may say.
@@ -229,7 +239,7 @@ impl Message {
 }
 
 /// Writes a number in groups of seven bits.
-fn put_step(out: &mut BytesMut, mut step: u32) {
+fn put_step(out: &mut Vec<u8>, mut step: u32) {
     while step > 0x7f {
         out.put_u8(step as u8 | 0x80);
         step >>= 7;

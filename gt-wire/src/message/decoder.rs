@@ -85,7 +85,7 @@ impl Decoder {
         let prefix = self.peek();
         let length = u32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]) as usize;
         if length == 0 {
-            self.take(4);
+            self.skip(4);
             return Ok(Some(Message::KeepAlive));
         }
         // Before the id has come no more than the greatest ceiling is known.
@@ -109,9 +109,13 @@ impl Decoder {
         if !self.fill(4 + length) {
             return Ok(None);
         }
+        if let Some(message) = plain(id, &self.peek()[5..4 + length]) {
+            self.skip(4 + length);
+            return Ok(Some(message));
+        }
         let mut frame = self.take(4 + length);
         frame.advance(5);
-        parse(id, frame).map(Some)
+        Ok(Some(parse(id, frame)))
     }
 
     /// Takes a block whose numbers came before its bytes, which then lie whole in
@@ -125,11 +129,12 @@ impl Decoder {
             return None;
         }
         self.fill(NUMBERS);
-        let mut numbers = self.take(NUMBERS);
-        numbers.advance(5);
+        let mut numbers = &self.peek()[5..NUMBERS];
+        let (piece, offset) = (PieceIndex(numbers.get_u32()), numbers.get_u32());
+        self.skip(NUMBERS);
         Some(Message::Piece {
-            piece: PieceIndex(numbers.get_u32()),
-            offset: numbers.get_u32(),
+            piece,
+            offset,
             data: self.rest.split_to(bytes),
         })
     }
@@ -164,6 +169,16 @@ impl Decoder {
         }
     }
 
+    /// Drops `n` bytes that [`fill`](Self::fill) has collected.
+    fn skip(&mut self, n: usize) {
+        if self.part.is_empty() {
+            self.rest.advance(n);
+        } else {
+            debug_assert_eq!(self.part.len(), n, "no more is collected than asked for");
+            self.part = BytesMut::new();
+        }
+    }
+
     fn check_length(&self, id: u8, length: usize) -> Result<(), Error> {
         let payload = length - 1;
         let good = match id {
@@ -192,42 +207,51 @@ impl Decoder {
     }
 }
 
-fn parse(id: u8, mut frame: Bytes) -> Result<Message, Error> {
-    Ok(match id {
+/// Reads a message that is nothing but numbers: most are, and no room is shared
+/// for them.
+fn plain(id: u8, mut frame: &[u8]) -> Option<Message> {
+    Some(match id {
         id::CHOKE => Message::Choke,
         id::UNCHOKE => Message::Unchoke,
         id::INTERESTED => Message::Interested,
         id::NOT_INTERESTED => Message::NotInterested,
         id::HAVE => Message::Have(PieceIndex(frame.get_u32())),
+        id::REQUEST => Message::Request(block(frame)),
+        id::CANCEL => Message::Cancel(block(frame)),
+        id::PORT => Message::Port(frame.get_u16()),
+        id::SUGGEST => Message::Suggest(PieceIndex(frame.get_u32())),
+        id::HAVE_ALL => Message::HaveAll,
+        id::HAVE_NONE => Message::HaveNone,
+        id::REJECT => Message::Reject(block(frame)),
+        id::ALLOWED_FAST => Message::AllowedFast(PieceIndex(frame.get_u32())),
+        id::HASH_REQUEST => Message::HashRequest(HashSpan::decode(&mut frame)),
+        id::HASH_REJECT => Message::HashReject(HashSpan::decode(&mut frame)),
+        _ => return None,
+    })
+}
+
+/// Reads a message that carries bytes.
+fn parse(id: u8, mut frame: Bytes) -> Message {
+    match id {
         id::BITFIELD => Message::Bitfield(frame),
-        id::REQUEST => Message::Request(block(&mut frame)),
         id::PIECE => Message::Piece {
             piece: PieceIndex(frame.get_u32()),
             offset: frame.get_u32(),
             data: frame,
         },
-        id::CANCEL => Message::Cancel(block(&mut frame)),
-        id::PORT => Message::Port(frame.get_u16()),
-        id::SUGGEST => Message::Suggest(PieceIndex(frame.get_u32())),
-        id::HAVE_ALL => Message::HaveAll,
-        id::HAVE_NONE => Message::HaveNone,
-        id::REJECT => Message::Reject(block(&mut frame)),
-        id::ALLOWED_FAST => Message::AllowedFast(PieceIndex(frame.get_u32())),
         id::EXTENDED => Message::Extended {
             id: frame.get_u8(),
             payload: frame,
         },
-        id::HASH_REQUEST => Message::HashRequest(HashSpan::decode(&mut frame)),
         id::HASHES => Message::Hashes {
             span: HashSpan::decode(&mut frame),
             hashes: frame,
         },
-        id::HASH_REJECT => Message::HashReject(HashSpan::decode(&mut frame)),
         other => Message::Unknown(other),
-    })
+    }
 }
 
-fn block(frame: &mut Bytes) -> Block {
+fn block(mut frame: &[u8]) -> Block {
     Block {
         piece: PieceIndex(frame.get_u32()),
         offset: frame.get_u32(),

@@ -70,12 +70,12 @@ impl Ord for Entry {
     }
 }
 
-/// The width of a bucket of time, as a power of two of nanoseconds: half a
-/// millisecond.
-const WIDTH: u32 = 19;
+/// The width of a bucket of time, as a power of two of nanoseconds: 65
+/// microseconds.
+const WIDTH: u32 = 16;
 
 /// How many buckets there are: what is due after half a second waits in a heap.
-const BUCKETS: u64 = 1024;
+const BUCKETS: u64 = 8192;
 
 /// A queue by time.
 ///
@@ -90,6 +90,9 @@ pub(super) struct Heap {
     /// What is due in the buckets after that one, each in the place of its
     /// number modulo [`BUCKETS`].
     buckets: Vec<Vec<Reverse<Entry>>>,
+    /// Room that buckets had, for those that begin to fill: no more of them than
+    /// were ever filled at a time.
+    spare: Vec<Vec<Reverse<Entry>>>,
     /// Entries in buckets.
     waiting: usize,
     /// What is due after them.
@@ -103,6 +106,7 @@ impl Default for Heap {
         Self {
             first: BinaryHeap::new(),
             buckets: (0..BUCKETS).map(|_| Vec::new()).collect(),
+            spare: Vec::new(),
             waiting: 0,
             later: BinaryHeap::new(),
             now: 0,
@@ -124,7 +128,11 @@ impl Heap {
             self.first.push(Reverse(entry));
         } else if bucket < self.now + BUCKETS {
             self.waiting += 1;
-            self.buckets[(bucket % BUCKETS) as usize].push(Reverse(entry));
+            let bucket = &mut self.buckets[(bucket % BUCKETS) as usize];
+            if bucket.capacity() == 0 {
+                *bucket = self.spare.pop().unwrap_or_default();
+            }
+            bucket.push(Reverse(entry));
         } else {
             self.later.push(Reverse(entry));
         }
@@ -161,7 +169,10 @@ impl Heap {
         self.now = next;
         let bucket = std::mem::take(&mut self.buckets[(next % BUCKETS) as usize]);
         self.waiting -= bucket.len();
-        self.first = BinaryHeap::from(bucket);
+        let used = std::mem::replace(&mut self.first, BinaryHeap::from(bucket));
+        if used.capacity() > 0 {
+            self.spare.push(used.into_vec());
+        }
         while self.later.peek().is_some_and(|e| e.0.bucket() == next) {
             self.first.extend(self.later.pop());
         }

@@ -33,13 +33,14 @@ pub(super) struct Pipe {
     pub(super) closing: bool,
     /// Whether it stands in its node's ring of senders.
     pub(super) in_ring: bool,
-    /// Not sent yet, in the kernel or before it.
-    queue: VecDeque<Bytes>,
+    /// Parts on their way to the far end, then those that are not sent yet, in the
+    /// kernel or before it.
+    parts: VecDeque<Bytes>,
+    /// How many of them are on their way.
+    flying: usize,
     waiting: usize,
     /// Of these, bytes that the kernel has.
     taken: usize,
-    /// On their way to the far end.
-    pub(super) flying: VecDeque<Bytes>,
     window: usize,
     under_way: usize,
     acks: VecDeque<(Duration, usize)>,
@@ -55,10 +56,10 @@ impl Pipe {
             open: false,
             closing: false,
             in_ring: false,
-            queue: VecDeque::new(),
+            parts: VecDeque::new(),
+            flying: 0,
             waiting: 0,
             taken: 0,
-            flying: VecDeque::new(),
             window: WINDOW,
             under_way: 0,
             acks: VecDeque::new(),
@@ -69,11 +70,11 @@ impl Pipe {
 
     pub(super) fn push(&mut self, bytes: Bytes) {
         self.waiting += bytes.len();
-        self.queue.push_back(bytes);
+        self.parts.push_back(bytes);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.flying == self.parts.len()
     }
 
     /// Takes what the kernel would take; returns how many bytes.
@@ -116,19 +117,26 @@ impl Pipe {
         let room = room.min(self.taken).max(1);
         let (mut bytes, mut parts) = (0, 0);
         while bytes < CHUNK.min(room)
-            && let Some(mut part) = self.queue.pop_front()
+            && let Some(part) = self.parts.get_mut(self.flying)
         {
-            if part.len() > room - bytes {
-                self.queue.push_front(part.split_off(room - bytes));
-            }
+            let cut = (part.len() > room - bytes).then(|| part.split_off(room - bytes));
             bytes += part.len();
             parts += 1;
-            self.flying.push_back(part);
+            self.flying += 1;
+            if let Some(rest) = cut {
+                self.parts.insert(self.flying, rest);
+            }
         }
         self.waiting -= bytes;
         self.taken = self.taken.saturating_sub(bytes);
         self.under_way += bytes;
         (bytes, parts)
+    }
+
+    /// Takes the next part that arrives at the far end.
+    pub(super) fn land(&mut self) -> Option<Bytes> {
+        self.flying = self.flying.checked_sub(1)?;
+        self.parts.pop_front()
     }
 
     /// Notes when the chunk was out and when its receipt comes back.
@@ -191,7 +199,9 @@ mod tests {
         assert_eq!(pipe.ready_at(trip), trip);
         assert_eq!(pipe.window, 2 * WINDOW);
         assert_eq!(pipe.send(), (BLOCK + 13 - WINDOW, 1));
-        let flown: usize = pipe.flying.iter().map(Bytes::len).sum();
+        let flown: usize = std::iter::from_fn(|| pipe.land())
+            .map(|part| part.len())
+            .sum();
         assert_eq!(flown, BLOCK + 13);
     }
 }

@@ -18,6 +18,9 @@ const REFUSED: Duration = Duration::from_secs(1);
 /// Addresses that the tracker tells at a time.
 const TOLD: usize = 50;
 
+/// Bytes of words after which an uplink is looked at again: a segment.
+const TRAIN: usize = 1448;
+
 /// The time that a lost packet costs.
 const RESEND: Duration = Duration::from_millis(200);
 
@@ -204,7 +207,7 @@ impl World {
         let conn = ConnId(u64::from(far));
         let n = self.node_of(far);
         for _ in 0..chunks {
-            let Some(bytes) = self.pipes[pipe as usize].flying.pop_front() else {
+            let Some(bytes) = self.pipes[pipe as usize].land() else {
                 return;
             };
             if self.pipes[far as usize].open {
@@ -379,9 +382,25 @@ impl World {
         }
     }
 
-    /// Sends the next chunk of the connection whose turn it is and whose
-    /// window has room.
+    /// Sends the next chunks: a few words of several connections go out in one
+    /// train, as they do where each is a packet in the queue of a card.
     fn uplink(&mut self, n: usize) {
+        let mut train = 0;
+        while train < TRAIN {
+            match self.next_chunk(n) {
+                0 => break,
+                bytes => train += bytes,
+            }
+        }
+        if train > 0 {
+            let (node, end) = (n as u32, self.nodes[n].busy);
+            self.put(end, Happening::Uplink { node });
+        }
+    }
+
+    /// Sends the next chunk of the connection whose turn it is and whose
+    /// window has room; returns its bytes.
+    fn next_chunk(&mut self, n: usize) -> usize {
         let (mut wait, mut tries) = (Duration::MAX, self.nodes[n].ring.len());
         while tries > 0
             && let Some(id) = self.nodes[n].ring.pop_front()
@@ -403,9 +422,10 @@ impl World {
         if wait < Duration::MAX {
             self.kick(n, wait);
         }
+        0
     }
 
-    fn transmit(&mut self, n: usize, id: u32) {
+    fn transmit(&mut self, n: usize, id: u32) -> usize {
         let lost = self.loss > 0 && self.below(1_000_000) < self.loss as usize;
         let latency = self.latency;
         let pipe = &mut self.pipes[id as usize];
@@ -417,7 +437,8 @@ impl World {
             node.ring.push_back(id);
         }
         node.sent += bytes as u64;
-        let end = self.now + Duration::from_secs_f64(bytes as f64 / node.capacity);
+        let begin = node.busy.max(self.now);
+        let end = begin + Duration::from_secs_f64(bytes as f64 / node.capacity);
         node.busy = end;
         let mut arrives = end + latency;
         if lost {
@@ -430,8 +451,6 @@ impl World {
         pipe.arrived = pipe.arrived.max(arrives);
         let (arrives, closed) = (pipe.arrived, pipe.closing && pipe.is_empty());
         pipe.sent(end, arrives + latency, bytes);
-        let node = n as u32;
-        self.put(end, Happening::Uplink { node });
         self.put(arrives, Happening::Deliver { pipe: id, chunks });
         if closed {
             self.pipes[id as usize].open = false;
@@ -440,6 +459,7 @@ impl World {
             self.report(n, ConnId(u64::from(id)));
             self.drain(n);
         }
+        bytes
     }
 
     /// Ends a connection after what was to be sent.
@@ -497,5 +517,57 @@ fn number(addr: SocketAddr) -> Option<usize> {
             Some(a << 16 | usize::from(b) << 8 | usize::from(c))
         }
         IpAddr::V6(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::Plan;
+
+    /// Two peers who have everything from an origin, and nothing more to say.
+    fn quiet() -> World {
+        let mut plan = Plan::new(2, 1);
+        (plan.size, plan.piece) = (1 << 20, 32 << 10);
+        let mut world = plan.world();
+        let done = |world: &World| world.nodes.iter().all(Node::is_done);
+        assert!(world.run(Duration::from_secs(60), done));
+        world.run(world.now + Duration::from_secs(2), |_| false);
+        world
+    }
+
+    #[test]
+    fn words_leave_in_one_train_and_arrive_one_after_the_other() {
+        let mut world = quiet();
+        let conns = world.conns(0);
+        assert_eq!(conns.len(), 2);
+        let begin = world.now;
+        let words = |bytes: usize| Bytes::from(vec![0; bytes]);
+        let takes = |world: &World, bytes: usize| {
+            Duration::from_secs_f64(bytes as f64 / world.nodes[0].capacity)
+        };
+        for conn in &conns {
+            world.send(0, *conn, words(100));
+        }
+        world.uplink(0);
+        let each = takes(&world, 100);
+        for (n, conn) in (1..).zip(&conns) {
+            let pipe = &world.pipes[conn.0 as usize];
+            assert!(pipe.is_empty());
+            assert_eq!(pipe.arrived, begin + n * each + world.latency);
+        }
+        assert_eq!(world.nodes[0].busy, begin + 2 * each);
+
+        // More than a segment leaves alone.
+        world.run(begin + Duration::from_secs(1), |_| false);
+        let begin = world.now;
+        world.send(0, conns[0], words(TRAIN));
+        world.send(0, conns[1], words(100));
+        world.uplink(0);
+        assert!(world.pipes[conns[0].0 as usize].is_empty());
+        assert!(!world.pipes[conns[1].0 as usize].is_empty());
+        assert_eq!(world.nodes[0].busy, begin + takes(&world, TRAIN));
+        world.run(begin + Duration::from_secs(1), |_| false);
+        assert!(world.pipes[conns[1].0 as usize].is_empty());
     }
 }

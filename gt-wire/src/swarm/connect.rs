@@ -73,6 +73,7 @@ impl Swarm {
         let peer = Peer::new(pieces, most);
         let mut link = Link::new(conn, addr, outgoing, peer, self.now);
         link.trip = trip;
+        link.told = self.news.len();
         self.links.insert(conn, link);
         if let Some(why) = refuse.or((!room && !outgoing).then_some(Reason::Full)) {
             self.lose(conn, why, true);
@@ -114,7 +115,7 @@ impl Swarm {
         .encode();
         if let Some(link) = self.links.get_mut(&conn) {
             link.say_raw(self.now, &raw);
-            self.dirty.insert(conn);
+            self.dirty.insert(conn, ());
         }
     }
 
@@ -277,9 +278,9 @@ impl Swarm {
         let Some(link) = self.links.get_mut(&conn) else {
             return;
         };
-        link.say(self.now, message);
+        link.say(self.now, message, &self.news);
         let given_up = link.given_up_at();
-        self.dirty.insert(conn);
+        self.dirty.insert(conn, ());
         if let Some(at) = given_up {
             self.alarm(at);
         }
@@ -421,8 +422,8 @@ impl Swarm {
                 continue;
             }
             if link.spoke + KEEP_ALIVE <= self.now && link.is_open() {
-                link.say(self.now, Message::KeepAlive);
-                self.dirty.insert(conn);
+                link.say(self.now, Message::KeepAlive, &self.news);
+                self.dirty.insert(conn, ());
             }
             let mut twins = Vec::new();
             let mut given_up = link.given_up_at().unwrap_or(Duration::MAX);

@@ -92,7 +92,7 @@ impl Swarm {
     pub(super) fn choose_allowed(&self, conn: ConnId) -> Option<PieceIndex> {
         let (torrent, link) = (self.torrent.as_ref()?, self.links.get(&conn)?);
         let asks = |piece: &&PieceIndex| {
-            let loose = torrent.loose.contains(piece);
+            let loose = torrent.loose.contains_key(piece);
             let partial = torrent.partials.get(piece);
             link.peer.have().has(piece.0)
                 && !link.refused.contains(piece)

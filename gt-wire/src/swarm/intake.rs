@@ -12,6 +12,7 @@ use gt_vfs::content::BLOCK;
 
 use super::Swarm;
 use super::link::Link;
+use super::pieces::Partial;
 use super::stats::Rate;
 
 /// The time over which rates are taken, in seconds.
@@ -114,9 +115,19 @@ impl Swarm {
         let Some(room) = self.intake.within(self.now, AHEAD + trips) else {
             return false;
         };
-        let asked = BLOCK * self.links.values().map(Link::owes).sum::<usize>();
         let least = TURNS * u64::from(self.turn_length());
-        asked as f64 >= room.max(least as f64)
+        let room = room.max(least as f64);
+        // Two are asked for one block at most, but for a moment after a piece came
+        // out wrong. Mostly that is little, and known without a look at every
+        // connection.
+        let lacking = |partial: &Partial| partial.missing().saturating_sub(partial.free()) as usize;
+        let torrent = self.torrent.as_ref();
+        let lacking: usize = torrent.map_or(0, |t| t.partials.values().map(lacking).sum());
+        if ((2 * BLOCK * lacking) as f64) < room {
+            return false;
+        }
+        let asked = BLOCK * self.links.values().map(Link::owes).sum::<usize>();
+        asked as f64 >= room
     }
 }
 

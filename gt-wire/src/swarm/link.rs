@@ -1,11 +1,11 @@
 //! One connection as the swarm sees it: the conversation, the bytes on their
 //! way out, and what each end owes the other.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::exchange::Told;
 use super::fast::Fast;
@@ -13,6 +13,7 @@ use super::input::ConnId;
 use super::mirrors::Errands;
 use super::punch::Ways;
 use super::ramp::Ramp;
+use super::sorted::Sorted;
 use super::stats::Rate;
 use super::turns::Ledger;
 use crate::bitfield::Bitfield;
@@ -30,6 +31,9 @@ const TWINS: usize = 4;
 /// to another of the same peer.
 const QUIET: Duration = Duration::from_secs(20);
 
+/// Room for the few small messages that are said at a time.
+const CORK: usize = 64;
+
 /// A connection.
 ///
 /// What each walk over all connections looks at comes first, in few cache lines.
@@ -43,6 +47,10 @@ pub(super) struct Link {
     pub(super) interested: bool,
     /// Pieces that it has and we want.
     pub(super) useful: u32,
+    /// How many of the news it was told, or need not be told. The others go with
+    /// the next message, or a little later: what is told of many pieces at once
+    /// costs a ninth of as many packets.
+    pub(super) told: usize,
     pub(super) peer: Peer,
     /// Turns, either way.
     pub(super) turns: Ledger,
@@ -50,8 +58,6 @@ pub(super) struct Link {
     pub(super) ramp: Ramp,
     /// Bytes that the driver holds.
     pub(super) queued: usize,
-    /// Pieces that it is told of with the next message, or a little later.
-    haves: Vec<PieceIndex>,
     /// The pieces shown to it, where an origin hides the others.
     pub(super) shown: Option<Bitfield>,
     pub(super) downloaded: u64,
@@ -85,7 +91,7 @@ pub(super) struct Link {
     pub(super) useful_at: Duration,
 
     /// Small messages that wait to be sent as one.
-    cork: BytesMut,
+    cork: Vec<u8>,
     /// What is ready for the driver.
     ready: Vec<Bytes>,
 
@@ -93,7 +99,7 @@ pub(super) struct Link {
     pub(super) trip: Option<Duration>,
 
     /// Requests to it without an answer, and when each was made.
-    pub(super) asks: BTreeMap<Block, Duration>,
+    pub(super) asks: Sorted<Block, Duration>,
     /// Since when it owes us something.
     pub(super) owes_since: Duration,
     /// Requests given up that it may still answer.
@@ -162,15 +168,15 @@ impl Link {
             spoke: now,
             drained: now,
             useful_at: now,
-            haves: Vec::new(),
-            cork: BytesMut::new(),
+            told: 0,
+            cork: Vec::new(),
             ready: Vec::new(),
             queued: 0,
             trip: None,
             choked: true,
             interested: false,
             useful: 0,
-            asks: BTreeMap::new(),
+            asks: Sorted::default(),
             owes_since: now,
             late: BTreeSet::new(),
             snubs: 0,
@@ -247,22 +253,45 @@ impl Link {
         self.spoke = now;
     }
 
-    /// Says a message.
-    pub(super) fn say(&mut self, now: Duration, message: Message) {
+    /// Says a message, and before it which pieces came in of late.
+    pub(super) fn say(&mut self, now: Duration, message: Message, news: &[PieceIndex]) {
         if let Some(errands) = &mut self.errands {
             return errands.take(&message);
         }
+        self.tell(now, news);
+        self.write(now, message);
+    }
+
+    /// Tells of the pieces that came in of late and it was not told of; tells
+    /// whether there are any.
+    pub(super) fn tell(&mut self, now: Duration, news: &[PieceIndex]) -> bool {
+        let mut untold = news.get(self.told..).unwrap_or_default();
+        let any = !untold.is_empty();
+        self.told = news.len();
+        // As a list, where the peer knows such, a piece of many costs a byte or
+        // two, and nine as a message of its own.
+        let lists = self.turns.number.filter(|_| self.turns.gives);
+        if let Some(id) = lists.filter(|_| untold.len() > 1) {
+            let (list, rest) = untold.split_at(untold.len().min(turn::PIECES_MOST));
+            let pieces = list.to_vec();
+            let payload = turn::Message::Pieces { pieces }.write();
+            self.write(now, Message::Extended { id, payload });
+            untold = rest;
+        }
+        for piece in untold {
+            self.write(now, Message::Have(*piece));
+        }
+        any
+    }
+
+    fn write(&mut self, now: Duration, message: Message) {
         if self.queued == 0 {
             self.drained = now;
         }
+        if self.cork.is_empty() {
+            self.cork.reserve_exact(CORK);
+        }
         let before = self.cork.len();
-        if let Some(list) = self.list_haves() {
-            let tail = list.encode(&mut self.cork);
-            self.cork.extend_from_slice(&tail.unwrap_or_default());
-        }
-        for piece in self.haves.drain(..) {
-            let _ = Message::Have(piece).encode(&mut self.cork);
-        }
         let tail = message.encode(&mut self.cork);
         self.queued += self.cork.len() - before;
         if let Some(tail) = tail {
@@ -270,51 +299,20 @@ impl Link {
             if tail.len() < 1024 {
                 self.cork.extend_from_slice(&tail);
             } else {
-                self.ready.push(self.cork.split().freeze());
+                self.ready.push(Bytes::copy_from_slice(&self.cork));
+                self.cork.clear();
                 self.ready.push(tail);
             }
         }
         self.spoke = now;
     }
 
-    /// Tells of a piece a little later, or with the next message: what is
-    /// told of many pieces at once costs a ninth of as many packets.
-    pub(super) fn will_have(&mut self, piece: PieceIndex) {
-        self.haves.push(piece);
-    }
-
-    /// Says what was put off; tells whether that was anything.
-    pub(super) fn say_haves(&mut self, now: Duration) -> bool {
-        let list = self.list_haves();
-        let Some(message) = list.or_else(|| self.haves.pop().map(Message::Have)) else {
-            return false;
-        };
-        self.say(now, message);
-        true
-    }
-
-    /// Takes several of the pieces that were put off, as a list where the peer
-    /// knows such: a piece of many costs a byte or two then, and nine as a
-    /// message of its own.
-    fn list_haves(&mut self) -> Option<Message> {
-        let id = self.turns.number.filter(|_| self.turns.gives)?;
-        if self.haves.len() < 2 {
-            return None;
-        }
-        let count = self.haves.len().min(turn::PIECES_MOST);
-        let mut pieces: Vec<PieceIndex> = self.haves.drain(..count).collect();
-        pieces.sort_unstable();
-        pieces.dedup();
-        let payload = turn::Message::Pieces { pieces }.write();
-        Some(Message::Extended { id, payload })
-    }
-
     /// Takes what is to be handed to the driver.
     pub(super) fn flush(&mut self) -> impl Iterator<Item = Bytes> {
-        if !self.cork.is_empty() {
-            self.ready.push(self.cork.split().freeze());
-        }
-        self.ready.drain(..)
+        // A few words fit exactly: whoever holds them holds no more than they take.
+        let cork = std::mem::take(&mut self.cork);
+        let last = (!cork.is_empty()).then(|| Bytes::copy_from_slice(&cork));
+        self.ready.drain(..).chain(last)
     }
 
     /// Tells whether the peer was shown a piece that we have.

@@ -102,6 +102,13 @@ impl Link {
         (2 + covered.min(shared)).min(most.max(1))
     }
 
+    /// Tells whether there is anything that the peer may be asked for without a
+    /// turn.
+    pub(super) fn may_be_refilled(&self) -> bool {
+        let barred = self.peer.is_choking() && self.fast.allowed.is_empty();
+        !barred && self.useful > 0 && self.interested
+    }
+
     /// Returns how many requests the peer takes at a time.
     pub(super) fn queue_limit(&self) -> usize {
         self.extensions
@@ -120,10 +127,19 @@ impl Swarm {
         })
     }
 
-    /// Counts the peers that would send us something now.
+    /// Lets the peers that would send us something now be counted again when
+    /// their number is asked for: where all take turns it hardly ever is.
     pub(super) fn count_sources(&mut self) {
+        self.sources = None;
+    }
+
+    /// Returns how many peers would send us something now.
+    fn sources(&mut self) -> usize {
         let gives = |link: &&Link| link.interested && !link.peer.is_choking() && link.snubs == 0;
-        self.sources = self.links.values().filter(gives).count();
+        let links = &self.links;
+        *self
+            .sources
+            .get_or_insert_with(|| links.values().filter(gives).count())
     }
 
     /// Asks every peer for what it can give.
@@ -137,18 +153,17 @@ impl Swarm {
 
     /// Asks a peer for more, if it is time.
     pub(super) fn refill(&mut self, conn: ConnId) {
-        if !self.may_ask() || !self.is_needed(conn) {
+        if !self.may_ask()
+            || !self.links.get(&conn).is_some_and(Link::may_be_refilled)
+            || !self.is_needed(conn)
+        {
             return;
         }
-        let sources = self.sources;
+        let sources = self.sources();
         let Some(link) = self.links.get(&conn) else {
             return;
         };
         let choking = link.peer.is_choking();
-        let barred = choking && link.fast.allowed.is_empty();
-        if barred || link.useful == 0 || !link.interested {
-            return;
-        }
         // A peer that let requests run out is tried with one block at a time.
         let probing = link.snubs > 0;
         let low = match &link.errands {
@@ -200,7 +215,7 @@ impl Swarm {
         let open = |piece: &PieceIndex| torrent.picker.is_open(*piece);
         if let Some(piece) = offered
             && fits(&piece)
-            && (open(&piece) || torrent.loose.contains(&piece))
+            && (open(&piece) || torrent.loose.contains_key(&piece))
         {
             return Some(piece);
         }
@@ -208,7 +223,7 @@ impl Swarm {
         if let Some(piece) = suggested.next() {
             return Some(*piece);
         }
-        if let Some(piece) = torrent.loose.iter().find(|piece| fits(piece)) {
+        if let Some(piece) = torrent.loose.keys().find(|piece| fits(piece)) {
             return Some(*piece);
         }
         if torrent.partials.len() >= PARTIALS {
@@ -245,7 +260,7 @@ impl Swarm {
             errands.at = after(piece);
         }
         torrent.picker.close(piece);
-        let partial = torrent.partials.entry(piece).or_insert_with(|| {
+        let partial = torrent.partials.get_or_insert_with(piece, || {
             let mut partial = Partial::new(piece, torrent.geometry.asked(piece).length);
             if torrent.suspects.doubts(piece) {
                 partial.only = Some(conn);
@@ -444,7 +459,7 @@ impl Swarm {
         let (Some(torrent), Some(link)) = (&mut self.torrent, self.links.get_mut(&conn)) else {
             return;
         };
-        let asks: Vec<Block> = std::mem::take(&mut link.asks).into_keys().collect();
+        let asks: Vec<Block> = std::mem::take(&mut link.asks).keys().copied().collect();
         for block in &asks {
             if let Some(partial) = torrent.partials.get_mut(&block.piece) {
                 partial.release(*block, conn);

@@ -5,7 +5,7 @@
 //! It is priority and not exclusivity: when the first in the order has as much
 //! under way as its connection takes, the next ones are served too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use super::connect::QUEUE_REQUESTS;
 use super::input::{ConnId, Failure, ReadId};
 use super::link::Link;
 use super::output::{Event, Output, Reason};
+use super::sorted::Sorted;
 use super::torrent::Torrent;
 use crate::geometry::{Block, PieceIndex};
 use crate::message::Message;
@@ -71,7 +72,7 @@ pub(super) struct Server {
     /// Connections that have blocks waiting in the driver, in order.
     fed: Vec<ConnId>,
     tickets: u64,
-    reads: BTreeMap<ReadId, (ConnId, Block)>,
+    reads: Sorted<ReadId, (ConnId, Block)>,
     last_read: u64,
 }
 

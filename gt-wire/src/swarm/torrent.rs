@@ -1,6 +1,5 @@
 //! What is exchanged: the pieces we have, want, and are putting together.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::chance::Chance;
@@ -12,6 +11,7 @@ use super::picker::Picker;
 use super::pieces::Partial;
 use super::promises::Promises;
 use super::proof::Proofs;
+use super::sorted::Sorted;
 use super::verify::Suspects;
 use crate::bitfield::Bitfield;
 use crate::geometry::{Geometry, Layer, PieceHash, PieceIndex};
@@ -24,9 +24,9 @@ pub(super) struct Torrent {
     /// Pieces of wanted files.
     pub(super) wanted: Bitfield,
     pub(super) picker: Picker,
-    pub(super) partials: BTreeMap<PieceIndex, Partial>,
+    pub(super) partials: Sorted<PieceIndex, Partial>,
     /// Started pieces with blocks that nobody was asked for.
-    pub(super) loose: BTreeSet<PieceIndex>,
+    pub(super) loose: Sorted<PieceIndex, ()>,
     pub(super) suspects: Suspects,
     pub(super) proofs: Proofs,
     pub(super) files: Files,
@@ -73,8 +73,8 @@ impl Torrent {
             layers: Layers::default(),
             leaves: Leaves::default(),
             promises: Promises::default(),
-            partials: BTreeMap::new(),
-            loose: BTreeSet::new(),
+            partials: Sorted::default(),
+            loose: Sorted::default(),
             suspects: Suspects::default(),
             proofs: Proofs::default(),
             wanted: needed,
@@ -136,7 +136,7 @@ impl Torrent {
     /// Keeps `loose` true after blocks of a piece changed.
     pub(super) fn tidy(&mut self, piece: PieceIndex) {
         if self.partials.get(&piece).is_some_and(|p| p.free() > 0) {
-            self.loose.insert(piece);
+            self.loose.insert(piece, ());
         } else {
             self.loose.remove(&piece);
         }

@@ -81,7 +81,7 @@ impl Torrent {
         shown.has_more_than(link.peer.have())
             || match through {
                 // It may choose among all that it was promised.
-                true => self.promises.count_for(link) > link.turns.granted.len(),
+                true => self.promises.count_for(link) > link.turns.unanswered(),
                 false => self.promises.next_for(link).is_some(),
             }
     }
@@ -208,7 +208,7 @@ impl Swarm {
             return;
         };
         let Some(id) = link.turns.number else { return };
-        link.turns.granted.push_back(Grant {
+        link.turns.grant(Grant {
             at: now,
             piece,
             gift: false,
@@ -262,7 +262,7 @@ impl Swarm {
             return;
         };
         // An answer to a grant that was withdrawn: its requests are refused.
-        let Some(Grant { at, piece, gift }) = link.turns.granted.pop_front() else {
+        let Some(Grant { at, piece, gift }) = link.turns.answered() else {
             return;
         };
         let delay = now.saturating_sub(at);
@@ -332,12 +332,12 @@ impl Swarm {
         let mut lost = Vec::new();
         for link in self.links.values_mut() {
             let ledger = &mut link.turns;
-            while let Some(grant) = ledger.granted.front().copied() {
+            while let Some(grant) = ledger.oldest() {
                 if grant.at + ANSWER > now {
                     next = next.min(grant.at + ANSWER);
                     break;
                 }
-                ledger.granted.pop_front();
+                ledger.answered();
                 ledger.deaf += 1;
                 ledger.rest = now + ANSWER * 2_u32.pow(ledger.deaf.min(5));
                 if grant.gift {

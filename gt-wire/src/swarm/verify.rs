@@ -7,6 +7,7 @@ use gt_vfs::content::{BLOCK, Hash, merkle};
 
 use super::Swarm;
 use super::input::{Digests, Failure};
+use super::link::Link;
 use super::output::{Event, Fault, Output, Reason};
 use super::pieces::{Phase, Sender};
 use crate::geometry::{Block, Geometry, Layer, PieceHash, PieceIndex};
@@ -286,10 +287,19 @@ impl Swarm {
         self.learn_leaves(piece, &digests.leaves);
         self.claim(piece);
         self.keep_promise(piece);
-        for conn in self.conns() {
-            let Some(link) = self.links.get_mut(&conn) else {
-                continue;
-            };
+        // Most connections need no more than a note of it, and this walk over all
+        // of them is one of the most frequent.
+        let mut concerned = Vec::new();
+        let later = |link: &Link| link.is_open() && link.takes_turns();
+        if self.links.values().any(later) {
+            self.news.push(piece);
+            self.haves_at = self.haves_at.min(self.now + TELL);
+        }
+        for link in self.links.values_mut() {
+            let later = later(link);
+            if !later {
+                link.told = self.news.len();
+            }
             if !link.is_open() {
                 continue;
             }
@@ -300,13 +310,16 @@ impl Swarm {
             if let Some(shown) = &mut link.shown {
                 shown.insert(piece.0);
             }
-            if link.takes_turns() {
-                link.will_have(piece);
-                self.haves_at = self.haves_at.min(self.now + TELL);
-            } else {
+            let minds = had && (link.may_be_refilled() || link.interested != (link.useful > 0));
+            if minds || !later {
+                concerned.push((link.conn, minds, later));
+            }
+        }
+        for (conn, minds, later) in concerned {
+            if !later {
                 self.say(conn, Message::Have(piece));
             }
-            if had {
+            if minds {
                 self.mind(conn);
             }
         }

@@ -124,6 +124,8 @@ pub(in crate::swarm) struct Turns {
     measured: Duration,
     /// When anything last went out.
     pub(in crate::swarm) flowed: Duration,
+    /// No grant without an answer was given before.
+    oldest: Duration,
 }
 
 impl Turns {
@@ -141,6 +143,7 @@ impl Turns {
             changed: Duration::ZERO,
             measured: Duration::ZERO,
             flowed: Duration::ZERO,
+            oldest: Duration::ZERO,
         }
     }
 
@@ -295,12 +298,21 @@ impl Swarm {
             return;
         }
         let due = now.saturating_sub(turns.late());
-        let (mut queued, mut out, mut late) = (0, 0, 0);
+        if turns.oldest >= due {
+            // None is late: that is known without a look at every connection.
+            return;
+        }
+        let (mut queued, mut out, mut late, mut oldest) = (0, 0, 0, now);
         for link in self.links.values() {
             queued += link.queued;
-            out += link.turns.granted.len();
+            out += link.turns.unanswered();
             late += link.turns.granted_before(due);
+            oldest = link
+                .turns
+                .oldest()
+                .map_or(oldest, |grant| oldest.min(grant.at));
         }
+        self.turns.oldest = oldest;
         if queued < BLOCK && late > 0 && late as f64 >= MOST_LATE * out as f64 {
             self.turns.more = (self.turns.more + 1).min(START_MOST);
             self.turns.changed = now;

@@ -69,7 +69,7 @@ impl Swarm {
             return;
         };
         let Some(id) = link.turns.number else { return };
-        link.turns.granted.push_back(Grant {
+        link.turns.grant(Grant {
             at: now,
             piece: Some(piece),
             gift: true,

@@ -33,7 +33,9 @@ pub(in crate::swarm) struct Ledger {
     /// Gifts of its that we refused.
     pub(super) refused: u32,
     /// Grants without an answer, in order.
-    pub(super) granted: VecDeque<Grant>,
+    granted: VecDeque<Grant>,
+    /// How many of them are gifts.
+    gifts: usize,
     /// Bytes of each answered turn, and of each gift, that were not served yet.
     pub(super) taken: VecDeque<u32>,
     /// Bytes that it may still ask for.
@@ -67,8 +69,30 @@ impl Ledger {
 
     /// Returns how many turns the peer has that are not over.
     pub(in crate::swarm) fn open(&self) -> usize {
-        let asked = self.granted.iter().filter(|grant| !grant.gift);
-        asked.count() + self.taken.len()
+        self.granted.len() - self.gifts + self.taken.len()
+    }
+
+    /// Notes a grant.
+    pub(super) fn grant(&mut self, grant: Grant) {
+        self.gifts += usize::from(grant.gift);
+        self.granted.push_back(grant);
+    }
+
+    /// Takes the grant that is answered next.
+    pub(super) fn answered(&mut self) -> Option<Grant> {
+        let grant = self.granted.pop_front()?;
+        self.gifts -= usize::from(grant.gift);
+        Some(grant)
+    }
+
+    /// Returns the oldest grant without an answer.
+    pub(super) fn oldest(&self) -> Option<Grant> {
+        self.granted.front().copied()
+    }
+
+    /// Returns how many grants have no answer.
+    pub(super) fn unanswered(&self) -> usize {
+        self.granted.len()
     }
 
     /// Returns how many grants were out before a time, and are still.
