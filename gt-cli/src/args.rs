@@ -192,6 +192,9 @@ pub struct Simulate {
     /// Pieces, in KiB; by default as snapshots are cut
     #[arg(long, value_name = "KIB")]
     pub piece: Option<u32>,
+    /// Connections of one peer, about; by default 40, and 24 among more than 5,000 peers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=1000))]
+    pub degree: Option<u32>,
     /// Uplink of each peer, in Mbit/s
     #[arg(long, value_name = "MBIT", default_value_t = 40.0)]
     pub up: f64,

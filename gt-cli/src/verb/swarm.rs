@@ -9,6 +9,14 @@ use serde_json::json;
 use super::{Failure, broken, refused};
 use crate::Env;
 use crate::args::{Simulate, Swarm};
+use crate::meter::Meter;
+
+/// More peers than this have [`SPARSE`] connections each where nothing is said.
+/// They are done as fast (10,000 peers, 16 MiB: 0.876 of the bound, with 40
+/// connections 0.879), in less time and memory (412 s of CPU and 1.6 GB, 565 s and
+/// 2.8 GB).
+const MANY: u32 = 5000;
+const SPARSE: usize = 24;
 
 /// Bytes a second in a Mbit/s.
 const MBIT: f64 = 125_000.0;
@@ -25,7 +33,17 @@ pub fn run(env: &mut Env, words: &Swarm) -> Result<(), Failure> {
 
 fn simulate(env: &mut Env, words: &Simulate) -> Result<(), Failure> {
     let plan = plan(words)?;
-    let outcome = plan.run();
+    let terminal = env.terminal;
+    let mut meter = terminal.then(|| Meter::new("Receiving pieces", terminal));
+    let outcome = plan.run_telling(|have, all| {
+        if let Some(meter) = &mut meter {
+            // A line that cannot be shown is no reason to fail.
+            let _ = meter.show(&mut env.stderr, have, all, None);
+        }
+    });
+    if let Some(meter) = &mut meter {
+        let _ = meter.wipe(&mut env.stderr);
+    }
     if words.json {
         writeln!(env.stdout, "{}", as_json(words, &outcome)).map_err(broken)?;
     } else {
@@ -71,6 +89,11 @@ fn plan(words: &Simulate) -> Result<Plan, Failure> {
     plan.size = size;
     plan.piece = piece;
     plan.v2 = words.v2;
+    if let Some(degree) = words.degree {
+        plan.degree = degree as usize;
+    } else if words.peers > MANY {
+        plan.degree = SPARSE;
+    }
     plan.up = words.up * MBIT;
     plan.seed_up = words.seedup * MBIT;
     plan.latency = Duration::from_secs_f64(words.latency / 1000.0);

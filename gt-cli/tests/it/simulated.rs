@@ -3,7 +3,7 @@
 use crate::world::World;
 
 const SMALL: [&str; 8] = [
-    "swarm", "simulate", "--peers", "6", "--size", "2", "--piece", "16",
+    "swarm", "simulate", "--peers", "12", "--size", "2", "--piece", "16",
 ];
 
 #[test]
@@ -18,11 +18,15 @@ fn a_crowd_is_simulated_the_same_each_time() {
     let one = world.gt(&json);
     assert_eq!(one, world.gt(&json));
     let told: serde_json::Value = serde_json::from_str(&one).unwrap();
-    assert_eq!(told["times_s"].as_array().unwrap().len(), 6);
+    assert_eq!(told["times_s"].as_array().unwrap().len(), 12);
     let share = told["share_of_bound"].as_f64().unwrap();
     assert!((0.4..=1.0).contains(&share), "{share}");
-    json.extend(["--seed", "2"]);
-    assert_ne!(one, world.gt(&json));
+    let same = [&json[..], &["--degree", "40"]].concat();
+    assert_eq!(one, world.gt(&same), "that many they have anyway");
+    for other in [["--seed", "2"], ["--degree", "8"]] {
+        let words = [&json[..], &other].concat();
+        assert_ne!(one, world.gt(&words), "{other:?}");
+    }
 }
 
 #[test]

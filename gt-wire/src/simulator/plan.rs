@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::{Matter, Nature, Node, Source, World};
 use crate::swarm::Swarm;
 
+/// So many things happen from one word of how far a run is to the next.
+const TELL: u64 = 1 << 16;
+
 /// A flash crowd: one origin, and peers that come all at once.
 ///
 /// Shares are of all peers, between 0 and 1, and are taken one after the
@@ -93,8 +96,14 @@ impl Plan {
 
     /// Runs the crowd until every honest peer has everything, or the limit.
     pub fn run(&self) -> Outcome {
+        self.run_telling(|_, _| {})
+    }
+
+    /// Does the same, and tells now and then how many pieces all honest peers
+    /// together have, and how many there will be.
+    pub fn run_telling(&self, tell: impl FnMut(u64, u64)) -> Outcome {
         let mut world = self.world();
-        self.finish(&mut world)
+        self.finish_telling(&mut world, tell)
     }
 
     fn count(&self, share: f64) -> usize {
@@ -166,9 +175,18 @@ impl Plan {
 
     /// Runs a world of this plan to its end.
     pub fn finish(&self, world: &mut World) -> Outcome {
+        self.finish_telling(world, |_, _| {})
+    }
+
+    fn finish_telling(&self, world: &mut World, mut tell: impl FnMut(u64, u64)) -> Outcome {
         let honest = self.peers - self.count(self.liars).min(self.peers);
         let mut left: Vec<usize> = (1..=honest).collect();
         let done = world.run(self.limit, |world| {
+            if world.events.is_multiple_of(TELL) {
+                let honest = &world.nodes[1..=honest];
+                let sum = |of: fn(&Node) -> u32| honest.iter().map(|n| u64::from(of(n))).sum();
+                tell(sum(|node| node.have.count()), sum(|node| node.have.len()));
+            }
             while left.last().is_some_and(|n| world.nodes[*n].is_done()) {
                 left.pop();
             }

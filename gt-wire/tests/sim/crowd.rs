@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gt_vfs::content::BLOCK;
 use gt_wire::PieceIndex;
-use gt_wire::simulator::{Matter, Node, World};
+use gt_wire::simulator::{Matter, Node, Plan, World};
 
 pub const MBIT: f64 = 1e6 / 8.0;
 
@@ -239,4 +239,20 @@ fn latecomers_are_served_though_the_origin_has_left() {
         assert!(done, "seed {seed}: {}", report(&world));
         assert_eq!(matter.known.piece_len(PieceIndex(0)) as usize, BLOCK);
     }
+}
+
+#[test]
+fn a_long_run_tells_how_far_it_is() {
+    let mut plan = Plan::new(12, 1);
+    plan.size = 32 << 20;
+    let mut told = Vec::new();
+    let outcome = plan.run_telling(|have, all| told.push((have, all)));
+    assert_eq!(outcome, plan.run());
+    assert!(told.len() > 1, "{} events", outcome.events);
+    assert!(told.is_sorted());
+    assert!(
+        told.iter()
+            .all(|(have, all)| *all == 12 * 256 && have <= all)
+    );
+    assert!(told.last().is_some_and(|(have, _)| *have > 0));
 }

@@ -254,7 +254,7 @@ fn tables() {
             p.liars = 0.2;
             p.v2 = true;
         }),
-        row("100, downlinks as uplinks", 100, 0.83, 1.05, |p| {
+        row("100, downlinks as uplinks", 100, 0.83, 1.06, |p| {
             p.down = p.up
         }),
         row("100, downlinks of 100 Mbit/s", 100, 0.94, 1.05, |p| {
