@@ -77,6 +77,22 @@ fn made_shown_and_checked() {
 }
 
 #[test]
+fn a_folder_with_one_of_its_own_name_in_it_is_found_both_ways() {
+    let world = World::new();
+    folder(&world, "files");
+    folder(&world, "files/files");
+    world.gt(&["torrent", "create", "files", "-o", "x.torrent"]);
+    for place in [".", "files"] {
+        let checked = json(&world.gt(&["torrent", "check", "x.torrent", place, "--json"]));
+        assert_eq!(checked["complete"], true, "{place}");
+    }
+    // What lies in it alone is the whole of another torrent.
+    world.gt(&["torrent", "create", "files/files", "-o", "y.torrent"]);
+    let checked = json(&world.gt(&["torrent", "check", "y.torrent", "files", "--json"]));
+    assert_eq!(checked["complete"], true);
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let world = World::new();
     folder(&world, "files");

@@ -109,14 +109,21 @@ pub(super) fn let_run(folder: &Path, info: &Info) -> io::Result<()> {
 }
 
 /// Files of a torrent of several lie in a folder of its name; whoever names
-/// that very folder means it too, if it is only looked at.
+/// that very folder means it too, if it is only looked at. It may have one of the
+/// same name in it, as `src/src`: then it is the one with more of the files.
 fn root_of(folder: &Path, info: &Info, make: bool) -> PathBuf {
     if info.single().is_some() {
         return folder.to_path_buf();
     }
     let name = OsStr::from_bytes(info.folder());
     let below = folder.join(name);
-    if !make && !below.is_dir() && folder.file_name() == Some(name) {
+    let there = |root: &Path| {
+        let files = info.geometry().files().iter().filter(|file| !file.padding);
+        let paths = files.map(|file| root.join(OsStr::from_bytes(file.path.as_bytes())));
+        paths.filter(|path| path.symlink_metadata().is_ok()).count()
+    };
+    let is_it = || !below.is_dir() || there(folder) > there(&below);
+    if !make && folder.file_name() == Some(name) && is_it() {
         return folder.to_path_buf();
     }
     below
