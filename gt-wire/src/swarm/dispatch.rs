@@ -78,6 +78,8 @@ pub(super) struct Dispatch {
     fed: bool,
     began: Option<Duration>,
     seed_since: Option<Duration>,
+    /// Since when a peer of another kind has been the only one.
+    lone_since: Option<Duration>,
     /// Peers that had everything and left.
     finished: usize,
 }
@@ -131,6 +133,7 @@ impl Dispatch {
             fed: false,
             began: None,
             seed_since: None,
+            lone_since: None,
             finished: 0,
         }
     }

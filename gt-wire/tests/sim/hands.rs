@@ -38,6 +38,41 @@ fn blocks(stage: &Stage) -> usize {
     stage.heard(CONN, |message| matches!(message, Message::Piece { .. }))
 }
 
+/// Some of them do not look for seconds whether there is more than they were
+/// shown, and there is nobody to give on what they are handed.
+#[test]
+fn a_peer_of_another_kind_is_shown_all_once_it_has_been_alone_for_a_while() {
+    let shown = |stage: &Stage| stage.heard(CONN, |message| matches!(message, Message::Have(_)));
+    let stranger = |stage: &mut Stage, conn: ConnId| {
+        stage.join(conn, false);
+        stage.say(conn, Message::HaveNone);
+        stage.say(conn, Message::Interested);
+    };
+    let quarters = |stage: &mut Stage, count: usize| {
+        (0..count).for_each(|_| stage.pass(Duration::from_millis(250)));
+    };
+    let mut stage = Stage::new(PIECES, 64 * BLOCK, true);
+    stranger(&mut stage, CONN);
+    quarters(&mut stage, 1);
+    let first = shown(&stage);
+    assert!((1..PIECES / 2).contains(&first), "{first} at first");
+    quarters(&mut stage, 3);
+    assert_eq!(shown(&stage), PIECES);
+
+    // In a crowd it is handed one piece after the other.
+    let mut stage = Stage::new(PIECES, 64 * BLOCK, true);
+    stranger(&mut stage, CONN);
+    quarters(&mut stage, 1);
+    stranger(&mut stage, ConnId(2));
+    quarters(&mut stage, 8);
+    assert!(shown(&stage) < PIECES / 2, "{} in a crowd", shown(&stage));
+
+    // And so is one of our own, though it is alone.
+    let mut stage = origin(64 * BLOCK);
+    quarters(&mut stage, 8);
+    assert!(shown(&stage) < PIECES / 2, "{} of our own", shown(&stage));
+}
+
 /// It would pass on the rest, and pieces that are not wanted are lost to others
 /// for a while.
 #[test]
