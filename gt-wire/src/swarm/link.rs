@@ -266,8 +266,11 @@ impl Link {
     /// whether there are any.
     pub(super) fn tell(&mut self, now: Duration, news: &[PieceIndex]) -> bool {
         let mut untold = news.get(self.told..).unwrap_or_default();
-        let any = !untold.is_empty();
         self.told = news.len();
+        // An HTTP source has no use for it, nor a way to be told.
+        if untold.is_empty() || self.errands.is_some() {
+            return false;
+        }
         // As a list, where the peer knows such, a piece of many costs a byte or
         // two, and nine as a message of its own.
         let lists = self.turns.number.filter(|_| self.turns.gives);
@@ -281,7 +284,7 @@ impl Link {
         for piece in untold {
             self.write(now, Message::Have(*piece));
         }
-        any
+        true
     }
 
     fn write(&mut self, now: Duration, message: Message) {

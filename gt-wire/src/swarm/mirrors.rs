@@ -266,3 +266,24 @@ impl Swarm {
 pub(super) fn after(piece: PieceIndex) -> u32 {
     piece.0.saturating_add(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_is_told_of_no_piece() {
+        let conn = MirrorId(0).conn();
+        let nowhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let mut link = Link::new(conn, nowhere, true, Peer::whole(3), Duration::ZERO);
+        link.errands = Some(Errands {
+            mirror: MirrorId(0),
+            wanted: Vec::new(),
+            at: 0,
+        });
+        // It came after the piece did, and before peers were told of that.
+        assert!(!link.tell(Duration::ZERO, &[PieceIndex(1)]));
+        assert_eq!(link.flush().count(), 0);
+        assert_eq!(link.queued, 0);
+    }
+}
