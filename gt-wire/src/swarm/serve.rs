@@ -1,7 +1,6 @@
 //! Giving blocks to those who were let in: piece by piece, the oldest piece
 //! first, and near the end the rarest, instead of a share for everybody. A piece
-//! that is whole can be
-//! passed on; many halves cannot (SWARM.md, U1 and U4).
+//! that is whole can be passed on; many halves cannot (SWARM.md, U1 and U4).
 //!
 //! It is priority and not exclusivity: when the first in the order has as much
 //! under way as its connection takes, the next ones are served too.
